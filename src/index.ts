@@ -1,0 +1,6 @@
+/**
+ * What `import` from the package gives.
+ *
+ * @module
+ */
+export * from './sdk/verify.ts'
