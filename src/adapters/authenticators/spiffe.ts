@@ -1,0 +1,108 @@
+/**
+ * SVIDs as proof: of our own trust domain, whose keys are our authorities.
+ *
+ * What such a proof is good for is narrow (`ProofUse`): an X.509-SVID renews itself, a JWT-SVID tells who its bearer
+ * is. For our own there is no leeway, as one clock wrote and reads the times.
+ *
+ * @module
+ */
+import type { AuthenticatedIdentity, Authentication, Authenticator, Proof, ProofUse } from '../../core/authenticate.ts'
+import type { AuthoritySnapshot } from '../../core/authority-snapshot.ts'
+import type { SpiffeConfig } from '../../core/config-authenticators.ts'
+import { Refusal } from '../../core/refusal.ts'
+import type { Certificate } from '../../protocol/certificate.ts'
+import { ProtocolError } from '../../protocol/errors.ts'
+import { firstProofOid, parseFirstProof } from '../../protocol/first-proof.ts'
+import { validateJwtSvid } from '../../protocol/jwt-svid.ts'
+import type { SpiffeId } from '../../protocol/spiffe-id.ts'
+import { validateX509Svid } from '../../protocol/x509-svid.ts'
+
+/** What of our authorities vouches for SVIDs, with a version that changes when any of it does. */
+export type OwnAuthorities = Pick<AuthoritySnapshot, 'issuer' | 'version' | 'jwtKeys' | 'x509Issuers'>
+
+export interface SpiffeDeps {
+  readonly ours: () => OwnAuthorities
+}
+
+const reuseMs = 300_000
+
+export function createSpiffeAuthenticator(config: SpiffeConfig, deps: SpiffeDeps): Authenticator {
+  return {
+    name: config.name,
+    type: 'spiffe',
+    accepts: { trustDomain: config.trust_domain },
+    authenticate: async (proof, now) => {
+      const ours = deps.ours()
+      const verified = orReject(() =>
+        proof.kind === 'bearer' ? verifyJwt(proof, ours, now) : verifyX509(proof, ours, now),
+      )
+      return authentication(config, deps.ours, ours, verified, now)
+    },
+  }
+}
+
+interface Verified {
+  readonly spiffeId: SpiffeId
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly expiresAt: Date
+  readonly use: ProofUse
+}
+
+/** Only a token that was made for us and for nobody else: one that an API has seen could be sent on by that API. */
+function verifyJwt({ token }: Extract<Proof, { kind: 'bearer' }>, ours: OwnAuthorities, now: Date): Verified {
+  const svid = validateJwtSvid(token, { keys: () => ours.jwtKeys, audience: ours.issuer, now, leewaySeconds: 0 })
+  if (svid.audience.length !== 1) throw new ProtocolError('jwt_audience', 'other audiences beside our issuer')
+  const { spiffeId, claims, expiresAt } = svid
+  return { spiffeId, claims, expiresAt, use: { kind: 'identity_only', spiffeId } }
+}
+
+/** Signed by one of our authorities itself: what an intermediate below it signed is somebody else's to renew. */
+function verifyX509({ chain }: Extract<Proof, { kind: 'certificate' }>, ours: OwnAuthorities, now: Date): Verified {
+  const { spiffeId, leaf } = validateX509Svid(chain.slice(0, 1), () => ours.x509Issuers, { now })
+  const use: ProofUse = {
+    kind: 'renewal',
+    spiffeId,
+    firstProof: readFirstProof(leaf),
+    dnsNames: leaf.subjectAltName?.dnsNames ?? [],
+  }
+  return { spiffeId, claims: {}, expiresAt: leaf.notAfter, use }
+}
+
+function readFirstProof(leaf: Certificate) {
+  const extension = leaf.extension(firstProofOid)
+  if (extension === undefined)
+    throw new ProtocolError('x509_svid', 'says nothing of a first proof: not one that workloads get')
+  return parseFirstProof(extension.value)
+}
+
+function authentication(
+  config: SpiffeConfig,
+  current: () => OwnAuthorities,
+  used: OwnAuthorities,
+  { spiffeId, claims, expiresAt, use }: Verified,
+  now: Date,
+): Authentication {
+  const recorded = { spiffe_id: spiffeId.uri }
+  const identity: AuthenticatedIdentity = {
+    authenticator: config.name,
+    type: 'spiffe',
+    attributes: { ...recorded, trust_domain: spiffeId.trustDomain, path: spiffeId.path, claims },
+    recorded,
+    use,
+  }
+  return {
+    identity,
+    reusableUntil: new Date(Math.min(expiresAt.getTime(), now.getTime() + reuseMs)),
+    // A taint makes a new version: what the tainted one signed must not live on in a cache.
+    stillHolds: () => current().version === used.version,
+  }
+}
+
+function orReject<T>(verify: () => T): T {
+  try {
+    return verify()
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause
+    throw new Refusal('proof_rejected', `the SVID is not accepted: ${cause.message}`, { cause })
+  }
+}

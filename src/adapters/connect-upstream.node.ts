@@ -1,0 +1,67 @@
+/**
+ * Clients for upstreams on Node: own authorities from a file, and only addresses that the place allows.
+ *
+ * @module
+ */
+import {
+  type ConnectUpstream,
+  createHttpClient,
+  type HttpAnswer,
+  type HttpClient,
+  type HttpRequest,
+  UpstreamError,
+  type UpstreamPlace,
+} from './http-client.ts'
+import { createHttpsFetch } from './https-fetch.node.ts'
+import { isPublicAddress } from './public-address.ts'
+import { createWatchedFile, type FileReader, type WatchedFile } from './watched-file.ts'
+
+export interface ConnectUpstreamDeps {
+  readonly files: FileReader
+  readonly monotonicMs: () => number
+  /** 5000 by default. */
+  readonly deadlineMs?: number
+  /** 256 KiB by default. */
+  readonly maxBytes?: number
+}
+
+/** A changed file of authorities holds from the next request on. */
+export function createConnectUpstream(deps: ConnectUpstreamDeps): ConnectUpstream {
+  return (place) => {
+    const caFile = place.caFile === undefined ? undefined : createWatchedFile(place.caFile, deps)
+    let held: { readonly ca: string | undefined; readonly client: HttpClient } | undefined
+
+    async function request(wanted: HttpRequest): Promise<HttpAnswer> {
+      const ca = caFile === undefined ? undefined : await readAuthorities(caFile)
+      // The former one is left to its requests; its connections end by themselves when they are idle.
+      if (held === undefined || held.ca !== ca) held = { ca, client: connect(place, ca, deps) }
+      return held.client.request(wanted)
+    }
+
+    return { request, close: async () => held?.client.close() }
+  }
+}
+
+/** Hosts of the configuration may have any address, others only public ones unless the place is `private`. */
+export function createAddressRule(place: UpstreamPlace): (address: string, host: string) => boolean {
+  const named = new Set(place.hosts.map((host) => host.toLowerCase().replace(/^\[(.*)\]$/, '$1')))
+  return (address, host) => place.private === true || named.has(host.toLowerCase()) || isPublicAddress(address)
+}
+
+function connect(place: UpstreamPlace, ca: string | undefined, deps: ConnectUpstreamDeps): HttpClient {
+  const fetch = createHttpsFetch({ allowAddress: createAddressRule(place), ...(ca === undefined ? {} : { ca }) })
+  return createHttpClient({
+    fetch,
+    close: fetch.close,
+    ...(deps.deadlineMs === undefined ? {} : { deadlineMs: deps.deadlineMs }),
+    ...(deps.maxBytes === undefined ? {} : { maxBytes: deps.maxBytes }),
+  })
+}
+
+async function readAuthorities(caFile: WatchedFile): Promise<string> {
+  try {
+    return await caFile.read()
+  } catch (cause) {
+    throw new UpstreamError('tls', 'ca_file could not be read', { cause })
+  }
+}

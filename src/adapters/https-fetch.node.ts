@@ -1,0 +1,112 @@
+/**
+ * `fetch` over `node:https`, for what the built-in one cannot do: own authorities, and a say in which addresses are
+ * connected to.
+ *
+ * @module
+ */
+import { lookup as dnsLookup, type LookupAddress } from 'node:dns'
+import type { IncomingMessage } from 'node:http'
+import { Agent, request } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
+import { Readable } from 'node:stream'
+import type { Fetch, FetchInit } from './http-client.ts'
+import { UpstreamError } from './http-client.ts'
+
+export interface HttpsFetchOptions {
+  /** PEM; trusted instead of the roots that come with Node. */
+  readonly ca?: string
+  /** Asked for each address that a connection would go to. @param host As in the URL, IPv6 without brackets. */
+  readonly allowAddress: (address: string, host: string) => boolean
+  /** Resolves a name to all its addresses; the system's resolver by default. */
+  readonly resolve?: (host: string) => Promise<readonly LookupAddress[]>
+}
+
+/** A `fetch` whose connections are kept for the next request until they are closed. */
+export type HttpsFetch = Fetch & { readonly close: () => Promise<void> }
+
+/** Rejects with what `node:https` says, or with an `UpstreamError` of code `address`. */
+export function createHttpsFetch(options: HttpsFetchOptions): HttpsFetch {
+  const { ca, allowAddress, resolve = resolveName } = options
+  const agent = new Agent({
+    keepAlive: true,
+    maxFreeSockets: 4,
+    timeout: 30_000, // idle: a connection that waits longer is closed
+    minVersion: 'TLSv1.2',
+    lookup: createGuardedLookup(allowAddress, resolve),
+    ...(ca === undefined ? {} : { ca }),
+  })
+
+  async function httpsFetch(url: string, init: FetchInit): Promise<Response> {
+    refuseLiteral(new URL(url).hostname, allowAddress)
+    const answer = await send(url, init, agent)
+    return toResponse(answer)
+  }
+
+  return Object.assign(httpsFetch, { close: async () => agent.destroy() })
+}
+
+/** The addresses that are checked are the ones that are connected to: nothing is resolved a second time. */
+function createGuardedLookup(
+  allowAddress: HttpsFetchOptions['allowAddress'],
+  resolve: (host: string) => Promise<readonly LookupAddress[]>,
+): LookupFunction {
+  return (host, options, callback) => {
+    resolve(host).then(
+      (found) => {
+        const allowed = found.filter(({ address }) => allowAddress(address, host))
+        const [first] = allowed
+        if (first === undefined) callback(addressRefused(host), '', 0)
+        else if (options.all === true) callback(null, [...allowed])
+        else callback(null, first.address, first.family)
+      },
+      (error: NodeJS.ErrnoException) => callback(error, '', 0),
+    )
+  }
+}
+
+function resolveName(host: string): Promise<readonly LookupAddress[]> {
+  const { promise, resolve, reject } = Promise.withResolvers<readonly LookupAddress[]>()
+  dnsLookup(host, { all: true }, (error, addresses) => (error === null ? resolve(addresses) : reject(error)))
+  return promise
+}
+
+/** An address in the URL is connected to without any look-up. */
+function refuseLiteral(hostname: string, allowAddress: HttpsFetchOptions['allowAddress']): void {
+  const host = hostname.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(host) !== 0 && !allowAddress(host, host)) throw addressRefused(host)
+}
+
+function addressRefused(host: string): UpstreamError {
+  return new UpstreamError(
+    'address',
+    `${host} has no address that may be connected to (\`private: true\` admits those of our network)`,
+  )
+}
+
+/** A server may end an idle connection at the moment that it is used again, which is no failure of the server. */
+function send(url: string, init: FetchInit, agent: Agent): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const { method, signal, repeatable } = init
+  // What is compressed would have to be inflated under a limit of its own.
+  const headers = { ...init.headers, 'accept-encoding': 'identity' }
+  const sent = request(url, { agent, method, headers, signal }, resolve)
+  sent.on('error', (error: NodeJS.ErrnoException) => {
+    const dead = sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+    if (dead && repeatable) resolve(send(url, init, agent))
+    else reject(error)
+  })
+  sent.end(init.body)
+  return promise
+}
+
+function toResponse(answer: IncomingMessage): Response {
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(answer.headersDistinct)) {
+    for (const value of values ?? []) headers.append(name, value)
+  }
+  const status = answer.statusCode ?? 0
+  const bodyless = status === 204 || status === 205 || status === 304
+  if (bodyless) answer.resume()
+  const body = bodyless ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>)
+  return new Response(body, { status, headers })
+}

@@ -1,0 +1,200 @@
+/**
+ * Writes records, all that were asked for in one turn of the event loop in one durable write: the disk makes so many
+ * syncs a second, however much is in each.
+ *
+ * @module
+ */
+import type { KeyObject } from 'node:crypto'
+import type { RecordWriter } from '../../core/audit.ts'
+import { formatRecord, type RecordEntry } from '../../core/record.ts'
+import { type ChainEnd, chainStart, linkRecord } from '../../core/record-chain.ts'
+import { Refusal } from '../../core/refusal.ts'
+import type { JoinTokenSpend, Store, StoredRecord } from '../../core/store.ts'
+import type { Telemetry } from '../../core/telemetry.ts'
+import { describe } from './sqlite-file.node.ts'
+
+export interface RecordWriterDeps {
+  readonly store: Store
+  /** Name of the chain: one writer has it at a time. */
+  readonly chain: string
+  readonly macKey: KeyObject
+  readonly telemetry: Telemetry
+  /** Runs `flush` when the present turn is over. Default `setImmediate`. */
+  readonly schedule?: (flush: () => void) => void
+  /** Entries that may wait in all before more are refused. Default 100,000. */
+  readonly maxWaitingEntries?: number
+}
+
+/** What one caller waits for. */
+interface Waiting {
+  readonly entries: readonly { readonly at: Date; readonly body: string }[]
+  readonly spend: JoinTokenSpend | undefined
+  readonly resolve: (outcome: 'stored' | 'spent') => void
+  readonly reject: (error: Refusal) => void
+}
+
+/** Entries that one write takes: so many keep the event loop for some 10 ms. */
+const maxBatchEntries = 1000
+
+/** @throws {StoreError} when it can not be read where the chain ends */
+export async function createRecordWriter(deps: RecordWriterDeps): Promise<RecordWriter> {
+  const { schedule = setImmediate, maxWaitingEntries = 100_000 } = deps
+  const chain = await openChain(deps)
+  const report = createReport(deps.telemetry)
+  let waiting: Waiting[] = []
+  let waitingEntries = 0
+  let closed = false
+  let flushing: Promise<void> | undefined
+  let scheduled = false
+
+  const scheduleFlush = () => {
+    if (scheduled || flushing || waiting.length === 0) return
+    scheduled = true
+    schedule(() => void flush())
+  }
+  const takeBatch = (): readonly Waiting[] => {
+    const count = batchSize(waiting)
+    const batch = waiting.slice(0, count)
+    waiting = waiting.slice(count)
+    waitingEntries -= entriesOf(batch)
+    return batch
+  }
+  const flush = async () => {
+    scheduled = false
+    if (flushing || waiting.length === 0) return flushing
+    flushing = writeBatch(chain, report, takeBatch())
+    await flushing
+    flushing = undefined
+    scheduleFlush()
+  }
+  const append: RecordWriter['append'] = async (entries, spend) => {
+    if (closed) throw new Refusal('store_unavailable', 'the records are closed')
+    if (waitingEntries + entries.length > maxWaitingEntries)
+      throw new Refusal('overloaded', 'too many records wait to be written')
+    const lines = entries.map(formatEntry)
+    return new Promise((resolve, reject) => {
+      waiting.push({ entries: lines, spend, resolve, reject })
+      waitingEntries += lines.length
+      scheduleFlush()
+    })
+  }
+  return {
+    append,
+    head: chain.head,
+    close: async () => {
+      closed = true
+      while (flushing || waiting.length > 0) await (flushing ?? flush())
+    },
+  }
+}
+
+function formatEntry(entry: RecordEntry) {
+  return { at: entry.time, body: formatRecord(entry) }
+}
+
+const entriesOf = (batch: readonly Waiting[]) => batch.reduce((sum, { entries }) => sum + entries.length, 0)
+
+/** How many callers fit one write, at least one. */
+function batchSize(waiting: readonly Waiting[]): number {
+  let entries = 0
+  const beyond = waiting.findIndex((caller) => {
+    entries += caller.entries.length
+    return entries > maxBatchEntries
+  })
+  return beyond < 0 ? waiting.length : Math.max(1, beyond)
+}
+
+type ChainAppender = Awaited<ReturnType<typeof openChain>>
+
+/** Knows where the chain ends, and asks the store whenever that is in doubt. */
+async function openChain(deps: RecordWriterDeps) {
+  const { store, chain, macKey } = deps
+  let end = await readEnd(store, chain)
+  let inDoubt = false
+  await warnWhenCutOff(deps, end)
+
+  const appendAll = async (callers: readonly Waiting[]) => {
+    const records = linkAll(macKey, chain, end, callers)
+    const spending = callers.filter((caller) => caller.spend !== undefined)
+    const failed = await store.appendRecords({ records, spends: spending.flatMap(({ spend }) => spend ?? []) })
+    if (failed.length === 0) end = records.at(-1) ?? end
+    return new Set(failed.map((index) => spending[index]))
+  }
+  return {
+    head: () => ({ chain, sequence: end.sequence, mac: end.mac }),
+    /** Answers the callers whose join token had no use left; everything of the others is durable. */
+    write: async (batch: readonly Waiting[]): Promise<ReadonlySet<Waiting>> => {
+      if (inDoubt) end = await readEnd(store, chain)
+      inDoubt = true
+      let callers = batch
+      while (callers.length > 0) {
+        const spent = await appendAll(callers)
+        if (spent.size === 0) break
+        callers = callers.filter((caller) => !spent.has(caller))
+      }
+      inDoubt = false
+      const stored = new Set(callers)
+      return new Set(batch.filter((caller) => !stored.has(caller)))
+    },
+  }
+}
+
+/** Where all records were pruned, the chain goes on from the checkpoint. */
+async function readEnd(store: Store, chain: string): Promise<ChainEnd> {
+  const last = await store.lastRecord(chain)
+  if (last) return last
+  const [oldest] = await store.readHeads({ chain, limit: 1 })
+  return oldest?.kind === 'checkpoint' ? oldest : chainStart
+}
+
+async function warnWhenCutOff({ store, chain, telemetry }: RecordWriterDeps, end: ChainEnd): Promise<void> {
+  const [head] = await store.readHeads({ chain, newestFirst: true, limit: 1 })
+  if (head && head.sequence > end.sequence)
+    telemetry.log('error', 'records are missing: the chain ends before its last signed head', { chain })
+}
+
+function linkAll(macKey: KeyObject, chain: string, from: ChainEnd, callers: readonly Waiting[]): StoredRecord[] {
+  let previousMac = from.mac
+  let sequence = from.sequence
+  return callers.flatMap(({ entries }) =>
+    entries.map(({ at, body }) => {
+      const link = { previousMac, chain, sequence: ++sequence, at, body }
+      previousMac = linkRecord(macKey, link)
+      return { chain, sequence, at, mac: previousMac, body }
+    }),
+  )
+}
+
+/** Never throws: whoever waits is answered. */
+async function writeBatch(chain: ChainAppender, report: Report, batch: readonly Waiting[]): Promise<void> {
+  const startedMs = performance.now()
+  try {
+    const spent = await chain.write(batch)
+    for (const caller of batch) caller.resolve(spent.has(caller) ? 'spent' : 'stored')
+    report.written(entriesOf(batch), performance.now() - startedMs)
+  } catch (cause) {
+    report.failed(cause)
+    const refusal = new Refusal('store_unavailable', `the records could not be written: ${describe(cause)}`, { cause })
+    for (const caller of batch) caller.reject(refusal)
+  }
+}
+
+type Report = ReturnType<typeof createReport>
+
+/** Says once that writing fails, and once that it works again. */
+function createReport(telemetry: Telemetry) {
+  let failing = false
+  return {
+    written: (records: number, durationMs: number) => {
+      telemetry.observe('apostille_store_commit_duration_seconds', durationMs / 1000)
+      telemetry.observe('apostille_store_commit_records', records)
+      if (failing) telemetry.log('info', 'records are written again')
+      failing = false
+    },
+    failed: (cause: unknown) => {
+      if (!failing)
+        telemetry.log('error', 'records can not be written, requests are refused', { reason: describe(cause) })
+      failing = true
+    },
+  }
+}

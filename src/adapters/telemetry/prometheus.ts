@@ -1,0 +1,49 @@
+/**
+ * Metrics in the Prometheus format: exactly those of the table in `core/telemetry.ts`.
+ *
+ * @module
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { type Fields, type MetricName, metrics, type Telemetry } from '../../core/telemetry.ts'
+
+type Measurements = Pick<Telemetry, 'count' | 'gauge' | 'observe'>
+
+export interface PrometheusMetrics extends Measurements {
+  readonly expose: () => Promise<{ readonly contentType: string; readonly body: string }>
+}
+
+/** Seconds: from a cached answer to one that waited for another service. */
+const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const countBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
+type Labels = Record<string, string | number>
+
+/** @param defaults Adds metrics of the process itself to the registry. */
+export function createPrometheusMetrics(defaults: (register: Registry) => void): PrometheusMetrics {
+  const register = new Registry()
+  defaults(register)
+  const counters = new Map<MetricName, Counter>()
+  const gauges = new Map<MetricName, Gauge>()
+  const histograms = new Map<MetricName, Histogram>()
+
+  for (const [key, row] of Object.entries(metrics)) {
+    const name = key as MetricName
+    const options = { name, help: row.help, labelNames: [...row.labels], registers: [register] }
+    if (row.kind === 'counter') counters.set(name, new Counter(options))
+    else if (row.kind === 'gauge') gauges.set(name, new Gauge(options))
+    else
+      histograms.set(
+        name,
+        new Histogram({ ...options, buckets: name.endsWith('_seconds') ? durationBuckets : countBuckets }),
+      )
+  }
+
+  return {
+    count: (name, labels, by = 1) => counters.get(name)?.inc(plain(labels), by),
+    gauge: (name, value, labels) => gauges.get(name)?.set(plain(labels), value),
+    observe: (name, value, labels) => histograms.get(name)?.observe(plain(labels), value),
+    expose: async () => ({ contentType: register.contentType, body: await register.metrics() }),
+  }
+}
+
+const plain = (labels: Fields | undefined): Labels => (labels ?? {}) as Labels

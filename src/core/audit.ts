@@ -1,0 +1,33 @@
+/**
+ * Port: where operations put their records.
+ *
+ * @module
+ */
+import type { RecordEntry } from './record.ts'
+import type { ChainEnd } from './record-chain.ts'
+import type { JoinTokenSpend } from './store.ts'
+
+export type { RefusalLimiter } from './refusal-limiter.ts'
+
+/** Where the chain of a writer ends. */
+export interface WriterHead extends ChainEnd {
+  readonly chain: string
+}
+
+/**
+ * Port: keeps records in a chain, in the order in which they were given.
+ *
+ * The entries of one call are kept together or not at all, and with them the use of the join token that they spend.
+ */
+export interface RecordWriter {
+  /**
+   * Answers once the entries are durable; `spent` when the join token had no use left, in which case none was kept.
+   *
+   * @throws {Refusal} `store_unavailable` when they could not be written, `overloaded` when too many wait already
+   */
+  readonly append: (entries: readonly RecordEntry[], spend?: JoinTokenSpend) => Promise<'stored' | 'spent'>
+  /** Up to where this writer's chain is known to be durable. */
+  readonly head: () => WriterHead
+  /** Writes what waits; whatever comes later is refused. */
+  readonly close: () => Promise<void>
+}

@@ -1,0 +1,42 @@
+/**
+ * Fields that several parts of the configuration share.
+ *
+ * @module
+ */
+import * as z from 'zod'
+import { ProtocolError } from '../protocol/errors.ts'
+import { parseIssuer } from '../protocol/oidc-discovery.ts'
+import { parseTrustDomain } from '../protocol/spiffe-id.ts'
+
+const unitSeconds = { s: 1, m: 60, h: 3600, d: 86_400 } as const
+
+/** `90s`, `5m`, `1h`, `7d` → seconds, from one second to ten years. */
+export const durationField = z.string().transform((text, context) => {
+  const match = /^([1-9]\d{0,8})([smhd])$/.exec(text)
+  const seconds = match ? Number(match[1]) * unitSeconds[match[2] as keyof typeof unitSeconds] : 0
+  if (seconds > 0 && seconds <= 10 * 366 * unitSeconds.d) return seconds
+  context.addIssue({ code: 'custom', message: 'expected a duration such as 90s, 5m, 1h or 7d' })
+  return z.NEVER
+})
+
+/** Runs a parser of the protocol floor and reports what it says as an issue at this field. */
+export function protocolField<T>(parse: (text: string) => T, expected: string) {
+  return z.string().transform((text, context) => {
+    try {
+      return parse(text)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      context.addIssue({ code: 'custom', message: `expected ${expected}${error.detail ? ` (${error.detail})` : ''}` })
+      return z.NEVER
+    }
+  })
+}
+
+export const trustDomainField = protocolField(
+  parseTrustDomain,
+  'a trust domain name such as example.org, in lower case',
+)
+export const issuerField = protocolField(
+  parseIssuer,
+  'an https URL without query or fragment, in its canonical spelling',
+)

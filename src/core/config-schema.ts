@@ -1,0 +1,114 @@
+/**
+ * The shape of the configuration document: keys, types and defaults. What keys mean to each other is `config.ts`.
+ *
+ * @module
+ */
+import * as z from 'zod'
+import { authenticatorSchema } from './config-authenticators.ts'
+import { durationField, issuerField, trustDomainField } from './config-fields.ts'
+import { addressField, cidrField } from './listen-address.ts'
+
+const path = z.string().min(1).max(4096)
+const name = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    'expected a name of letters, digits, dot, dash and underscore, at most 63',
+  )
+
+const listen = z.strictObject({
+  address: addressField,
+  tls: z
+    .union([z.literal('self'), z.literal('off'), z.strictObject({ certificate: path, key: path })], {
+      error: 'expected self, off, or {certificate: FILE, key: FILE}',
+    })
+    .default('self'),
+  trusted_proxies: z
+    .strictObject({
+      from: z.array(cidrField).min(1),
+      header: z
+        .string()
+        .regex(/^[A-Za-z0-9-]{1,64}$/, 'expected the name of a header')
+        .default('x-forwarded-for'),
+    })
+    .optional(),
+})
+
+const x509Authority = z.strictObject({
+  algorithm: z.enum(['ES256', 'ES384', 'RS256']).default('ES256'),
+  ttl: durationField.optional(),
+  upstream: z.strictObject({ certificate: path, key: path, bundle: path }).optional(),
+})
+
+const jwtAuthority = z.strictObject({
+  algorithms: z
+    .array(z.enum(['ES256', 'ES384', 'RS256']))
+    .min(1)
+    .default(['ES256', 'RS256']),
+  ttl: durationField.default(7 * 86_400),
+  rs256_audiences: z.array(z.string().min(1)).default(['api://AzureADTokenExchange']),
+})
+
+const rule = z.strictObject({
+  name: name.optional(),
+  spiffe_id: z.string().min(1),
+  from: z.string().min(1),
+  when: z.string().min(1).optional(),
+  dns_names: z.array(z.string().min(1)).max(32).default([]),
+  audiences: z.array(z.string().min(1).max(2048)).default([]),
+  claims: z.record(z.string(), z.unknown()).default({}),
+  x509_ttl: durationField.default(3600),
+  jwt_ttl: durationField.default(300),
+  hint: z.string().min(1).max(1024).optional(),
+  renewable_for: durationField.default(86_400),
+  max_audiences: z.int().min(1).max(16).default(1),
+})
+
+const operation = z.enum(['x509_svid', 'jwt_svid', 'exchange', 'read', 'write', '*'])
+const operations = z.union([operation, z.array(operation).min(1)], {
+  error: "expected one of x509_svid, jwt_svid, exchange, read, write, '*', or a list of them",
+})
+
+const policy = z.strictObject({
+  name: name.optional(),
+  permit: operations.optional(),
+  forbid: operations.optional(),
+  when: z.string().min(1).optional(),
+  reason: z.string().min(1).max(256).optional(),
+})
+
+const limits = z.strictObject({
+  refusals: z.int().min(0).max(1_000_000).default(1000),
+  per_identity: z.int().min(1).max(10_000_000).optional(),
+})
+
+export const configurationSchema = z.strictObject({
+  version: z.literal(1, { error: 'expected 1, the only version there is' }).default(1),
+  trust_domain: trustDomainField,
+  issuer: issuerField,
+  listen,
+  admin: z.strictObject({ listen: addressField }).default({ listen: { kind: 'unix', path: './data/admin.sock' } }),
+  metrics: z.strictObject({ listen: addressField }).optional(),
+  store: z
+    .string()
+    .regex(/^sqlite:.+$/, 'expected sqlite:PATH')
+    .transform((text) => ({ kind: 'sqlite' as const, path: text.slice('sqlite:'.length) })),
+  seal: z.union(
+    [z.strictObject({ file: path }), z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) })],
+    {
+      error: 'expected {file: PATH} or {env: NAME}',
+    },
+  ),
+  authorities: z
+    .strictObject({
+      x509: x509Authority.prefault({}),
+      jwt: jwtAuthority.prefault({}),
+    })
+    .prefault({}),
+  authenticators: z.record(name, authenticatorSchema).default({}),
+  identities: z.array(rule).max(100_000).default([]),
+  policies: z.array(policy).max(100_000).default([]),
+  limits: limits.prefault({}),
+})
+
+export type ConfigurationDocument = z.output<typeof configurationSchema>

@@ -1,0 +1,177 @@
+/**
+ * Authenticated identity and request → the identity that it gets, and whether policy lets it have what it asks for.
+ *
+ * @module
+ */
+import type { AuthenticatedIdentity } from './authenticate.ts'
+import type { Configured } from './configured.ts'
+import { coversAudience, type Entitlement, type Operation, type RequestContext, renewEntitlement } from './identify.ts'
+import { decide, type PolicySubject } from './policy.ts'
+import type { RefusalCode } from './refusal.ts'
+import type { Store } from './store.ts'
+
+export interface EntitleInput {
+  readonly configured: Configured
+  readonly identity: AuthenticatedIdentity
+  readonly operation: Operation
+  readonly address: string
+  readonly now: Date
+  /** For a JWT-SVID; each is decided on its own, so that a permit for one does not carry another. */
+  readonly audience?: readonly string[]
+  readonly spiffeId?: string
+  readonly ttlSeconds?: number
+  readonly readJoinToken: Store['readJoinToken']
+}
+
+export interface Granted {
+  readonly granted: true
+  readonly entitlement: Entitlement
+  readonly ttlSeconds: number
+  readonly reason: string
+  readonly notes: readonly string[]
+}
+
+export interface Denied {
+  readonly granted: false
+  readonly code: RefusalCode
+  readonly reason: string
+  readonly notes: readonly string[]
+  readonly entitlement?: Entitlement
+  /** What the caller may know: what is wrong with its own request. */
+  readonly detail?: string
+  readonly retryAfterSeconds?: number
+}
+
+export async function entitle(input: EntitleInput): Promise<Granted | Denied> {
+  const chosen = await chooseIdentity(input)
+  if ('granted' in chosen) return chosen
+  const { entitlement, notes } = chosen
+  const malformed = checkRequest(input, entitlement)
+  if (malformed)
+    return { granted: false, code: 'malformed_request', reason: malformed, detail: malformed, notes, entitlement }
+
+  const decision = decideAll(input, entitlement)
+  const allNotes = [...notes, ...decision.notes]
+  if (!decision.granted)
+    return { granted: false, code: 'not_entitled', reason: decision.reason, notes: allNotes, entitlement }
+
+  const wait = input.configured.limiter(entitlement.spiffeId.uri)
+  if (wait > 0) {
+    const reason = 'more requests of this identity than limits.per_identity'
+    return { granted: false, code: 'too_many', reason, notes: allNotes, entitlement, retryAfterSeconds: wait }
+  }
+  const ttlSeconds = input.ttlSeconds ?? ruleTtl(input.operation, entitlement)
+  return { granted: true, entitlement, ttlSeconds, reason: decision.reason, notes: allNotes }
+}
+
+/** The identity that was asked for among those that the proof has, else the first. */
+async function chooseIdentity(
+  input: EntitleInput,
+): Promise<{ readonly entitlement: Entitlement; readonly notes: readonly string[] } | Denied> {
+  const { entitlements, notes } = await findEntitlements(input)
+  const entitlement =
+    input.spiffeId === undefined
+      ? entitlements[0]
+      : entitlements.find((candidate) => candidate.spiffeId.uri === input.spiffeId)
+  if (entitlement !== undefined) return { entitlement, notes }
+  const reason =
+    entitlements.length === 0
+      ? 'no identity rule gives this proof an identity'
+      : `the identity asked for is none of the ${entitlements.length} that this proof has (${entitlements
+          .slice(0, 5)
+          .map(({ spiffeId }) => spiffeId.uri)
+          .join(', ')})`
+  return { granted: false, code: 'not_entitled', reason, notes }
+}
+
+export interface FoundEntitlements {
+  readonly entitlements: readonly Entitlement[]
+  readonly notes: readonly string[]
+}
+
+/** Every identity that the proof has, by what the proof is good for (DESIGN §3). */
+export async function findEntitlements(
+  input: Pick<EntitleInput, 'configured' | 'identity' | 'address' | 'now' | 'readJoinToken'> & {
+    readonly operation: RequestContext['operation']
+    readonly audience?: readonly string[]
+  },
+): Promise<FoundEntitlements> {
+  const { configured, identity } = input
+  const { use } = identity
+  if (use.kind === 'identity_only')
+    return { entitlements: [], notes: ['a JWT-SVID of ours gets no other SVID, so that a stolen one does not live on'] }
+  if (use.kind !== 'renewal') return identifyForEach(input)
+
+  const renewed = renewEntitlement(configured.config.rules, use, requestContext(input))
+  if ('refused' in renewed) return { entitlements: [], notes: [renewed.refused] }
+  const { joinToken } = use.firstProof
+  if (joinToken !== undefined && (await input.readJoinToken(joinToken))?.revokedAt !== undefined)
+    return { entitlements: [], notes: [`the join token ${joinToken} that this identity began with is revoked`] }
+  return { entitlements: [renewed], notes: [] }
+}
+
+/** A rule may read the audience: with several, only what the proof has for each of them counts. */
+function identifyForEach(
+  input: Pick<EntitleInput, 'configured' | 'identity' | 'address' | 'now' | 'audience'> &
+    Pick<RequestContext, 'operation'>,
+): FoundEntitlements {
+  const { configured, identity, audience = [] } = input
+  const [first, ...others] = audience
+  const found = configured.identify(identity, requestContext(input, first))
+  if (others.length === 0) return found
+  const further = others.map((other) => configured.identify(identity, requestContext(input, other)).entitlements)
+  const inAll = ({ spiffeId, rule }: Entitlement) =>
+    further.every((entitlements) =>
+      entitlements.some((other) => other.spiffeId.uri === spiffeId.uri && other.rule.digest === rule.digest),
+    )
+  return { ...found, entitlements: found.entitlements.filter(inAll) }
+}
+
+/** A TTL or a number of audiences above the rule's is the caller's mistake, and is said so. */
+function checkRequest(input: EntitleInput, { rule }: Entitlement): string | undefined {
+  const most = input.operation === 'jwt_svid' ? rule.jwtTtlSeconds : rule.x509TtlSeconds
+  if (input.ttlSeconds !== undefined && input.ttlSeconds > most) return `ttl_seconds: at most ${most}`
+  if (input.audience !== undefined && input.audience.length > rule.maxAudiences)
+    return `audience: at most ${rule.maxAudiences}`
+  return undefined
+}
+
+function decideAll(input: EntitleInput, entitlement: Entitlement) {
+  const subject = policySubject(input.identity, entitlement)
+  const { policies, rules } = input.configured.config
+  if (input.audience === undefined) return decide(policies, subject, requestContext(input), true)
+  const decisions = input.audience.map((audience) =>
+    decide(policies, subject, requestContext(input, audience), coversAudience(rules, entitlement.rule, audience)),
+  )
+  const denied = decisions.find((decision) => !decision.granted)
+  const [first] = decisions
+  return (
+    denied ?? {
+      ...(first ?? { granted: false, reason: 'no audience' }),
+      notes: decisions.flatMap(({ notes }) => notes),
+    }
+  )
+}
+
+function policySubject(identity: AuthenticatedIdentity, { spiffeId, rule, claims }: Entitlement): PolicySubject {
+  return {
+    spiffe_id: spiffeId.uri,
+    trust_domain: spiffeId.trustDomain,
+    path: spiffeId.path,
+    authenticator: identity.authenticator,
+    rule: rule.name,
+    claims,
+  }
+}
+
+function requestContext(
+  input: { readonly operation: RequestContext['operation']; readonly address: string; readonly now: Date },
+  audience?: string,
+): RequestContext {
+  const { operation, address, now } = input
+  return { operation, address, time: now, ...(audience !== undefined && { audience }) }
+}
+
+function ruleTtl(operation: Operation, { rule }: Entitlement): number {
+  return operation === 'jwt_svid' ? rule.jwtTtlSeconds : rule.x509TtlSeconds
+}

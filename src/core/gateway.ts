@@ -1,0 +1,72 @@
+/**
+ * The gateway: every operation by name. Start reading here.
+ *
+ *     proof ──authenticate──▶ attributes ──identify──▶ SPIFFE ID ──authorise──▶ decision ──issue──▶ credential
+ *                                                                                   └────── record ──────┘
+ *
+ * @module
+ */
+import type { Authorities } from './authorities.ts'
+import type { Call } from './call.ts'
+import type { Configured } from './configured.ts'
+import {
+  createSvidIssuer,
+  type IssuedSvid,
+  type SvidIssuerDeps,
+  type SvidOutcome,
+  type SvidRequest,
+} from './issue-svids.ts'
+import { createIdentityLister, type ListedIdentity } from './list-identities.ts'
+import type { PublishedDocuments } from './published-documents.ts'
+import type { RecordKeeper } from './record-keeper.ts'
+import type { Refusal } from './refusal.ts'
+import type { Store } from './store.ts'
+
+export interface GatewayPorts extends SvidIssuerDeps {
+  readonly authorities: Pick<Authorities, 'current'>
+  readonly store: Pick<Store, 'readJoinToken' | 'check'>
+  readonly records: RecordKeeper
+}
+
+type SvidOf<Kind extends SvidRequest['kind']> = Extract<IssuedSvid, { kind: Kind }>['svid']
+
+export interface Gateway {
+  /** @throws {Refusal} */
+  readonly issueSvid: <Kind extends SvidRequest['kind']>(
+    call: Call,
+    request: Extract<SvidRequest, { kind: Kind }>,
+  ) => Promise<SvidOf<Kind>>
+  /** Up to 100 requests on one proof. @throws {Refusal} for the proof; each request has its own outcome */
+  readonly issueSvids: (call: Call, requests: readonly SvidRequest[]) => Promise<readonly SvidOutcome[]>
+  /** Which identities the proof has. @throws {Refusal} */
+  readonly listIdentities: (call: Call) => Promise<readonly ListedIdentity[]>
+  /** OIDC discovery, key set and bundle. @throws {Refusal} `no_authority` */
+  readonly published: () => PublishedDocuments
+  /** Keeps the record of a refusal that was made before any operation ran, such as of a malformed body. */
+  readonly recordRefusal: (call: Call, operation: string, refusal: Refusal) => Promise<void>
+  /** Throws what keeps us from issuing right now. */
+  readonly ready: () => Promise<void>
+  readonly configured: () => Configured
+}
+
+export function createGateway(ports: GatewayPorts): Gateway {
+  const issueSvids = createSvidIssuer(ports)
+  return {
+    issueSvids,
+    async issueSvid<Kind extends SvidRequest['kind']>(call: Call, request: Extract<SvidRequest, { kind: Kind }>) {
+      const [outcome] = await issueSvids(call, [request])
+      if (outcome === undefined) throw new Error('one request has one outcome')
+      if (outcome.kind === 'refused') throw outcome.refusal
+      return outcome.svid as SvidOf<Kind>
+    },
+    listIdentities: createIdentityLister(ports),
+    published: () => ports.authorities.current().documents,
+    recordRefusal: (call, operation, refusal) =>
+      ports.records.refuse({ call, operation, document: ports.configured().config.digest }, refusal),
+    async ready() {
+      await ports.store.check()
+      ports.authorities.current().x509()
+    },
+    configured: ports.configured,
+  }
+}

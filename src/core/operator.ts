@@ -1,0 +1,113 @@
+/**
+ * What an operator does to a running gateway. Every act is a record.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { formatHex } from '../protocol/encoding.ts'
+import { formatJoinToken } from '../protocol/join-token.ts'
+import type { RecordWriter } from './audit.ts'
+import type { Authorities } from './authorities.ts'
+import type { AuthorityChange } from './authority-changes.ts'
+import type { Authority } from './authority-plan.ts'
+import type { Configured } from './configured.ts'
+import type { RecordEntry } from './record.ts'
+import { Refusal } from './refusal.ts'
+import type { Store, StoredJoinToken } from './store.ts'
+
+export interface OperatorDeps {
+  readonly authorities: Authorities
+  readonly store: Pick<Store, 'createJoinToken' | 'listJoinTokens' | 'revokeJoinToken' | 'readJoinToken'>
+  readonly writer: RecordWriter
+  readonly configured: () => Configured
+  readonly now: () => Date
+  readonly randomBytes: (size: number) => Uint8Array
+}
+
+export interface NewJoinToken {
+  readonly authenticator: string
+  /** What rules see as `proof.name`. Default: the token's id. */
+  readonly name?: string
+  readonly attributes: Readonly<Record<string, string>>
+  readonly uses: number
+  readonly ttlSeconds: number
+}
+
+export interface CreatedJoinToken {
+  /** Shown once: only its digest is kept. */
+  readonly token: string
+  readonly stored: StoredJoinToken
+}
+
+export type Operator = ReturnType<typeof createOperator>
+
+export function createOperator(deps: OperatorDeps) {
+  function record(requestId: string, operation: string, details: RecordEntry['details']): Promise<unknown> {
+    const entry: RecordEntry = {
+      time: deps.now(),
+      requestId,
+      operation,
+      decision: 'granted',
+      ...(details && { details }),
+    }
+    return deps.writer.append([entry])
+  }
+
+  return {
+    listAuthorities: (): readonly Authority[] => deps.authorities.list(),
+
+    /** @throws {Refusal} `not_found`, `conflict` */
+    async changeAuthority(requestId: string, change: AuthorityChange): Promise<Authority> {
+      const authority = await deps.authorities.change(change)
+      const { id, ring } = authority
+      await record(requestId, `authority.${change.action}`, { id, ring })
+      return authority
+    },
+
+    /** @throws {Refusal} `malformed_request` when no authenticator of that name takes join tokens */
+    async createJoinToken(requestId: string, wanted: NewJoinToken): Promise<CreatedJoinToken> {
+      if (deps.configured().config.authenticators.get(wanted.authenticator)?.type !== 'join_token')
+        throw new Refusal('malformed_request', 'no such authenticator', {
+          detail: `authenticator: the configuration has none of this name with type join_token`,
+        })
+      const token = formatJoinToken(deps.randomBytes(32))
+      const stored = storedJoinToken(wanted, token, formatHex(deps.randomBytes(8)), deps.now())
+      await record(requestId, 'join_token.create', {
+        id: stored.id,
+        authenticator: stored.authenticator,
+        name: stored.name,
+        uses: stored.uses,
+        expires_at: stored.expiresAt.toISOString(),
+      })
+      await deps.store.createJoinToken(stored)
+      return { token, stored }
+    },
+
+    listJoinTokens: deps.store.listJoinTokens,
+
+    /** Also ends the renewal of what the token started. @throws {Refusal} `not_found` */
+    async revokeJoinToken(requestId: string, id: string): Promise<StoredJoinToken> {
+      const revoked = await deps.store.revokeJoinToken(id, deps.now())
+      const stored = revoked ? await deps.store.readJoinToken(id) : undefined
+      if (stored === undefined)
+        throw new Refusal('not_found', 'no such join token', { detail: 'no join token has that id' })
+      await record(requestId, 'join_token.revoke', { id })
+      return stored
+    },
+  }
+}
+
+function storedJoinToken(wanted: NewJoinToken, token: string, id: string, now: Date): StoredJoinToken {
+  const { authenticator, attributes, uses, ttlSeconds } = wanted
+  return {
+    id,
+    authenticator,
+    name: wanted.name ?? id,
+    attributes,
+    uses,
+    usesLeft: uses,
+    digest: createHash('sha256').update(token).digest(),
+    createdAt: now,
+    expiresAt: new Date(now.getTime() + ttlSeconds * 1000),
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Which authenticator a proof belongs to, before anything of it is verified; and each proof verified once.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { parseCertificate } from '../protocol/certificate.ts'
+import { parseBase64Url } from '../protocol/encoding.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import { joinTokenPrefix } from '../protocol/join-token.ts'
+import { isJsonObject, parseStrictJson } from '../protocol/json.ts'
+import { parseSpiffeId, type TrustDomain } from '../protocol/spiffe-id.ts'
+import type { AuthenticatedIdentity, Authentication, Authenticator, Proof, UnverifiedJwt } from './authenticate.ts'
+import { Refusal } from './refusal.ts'
+import type { Telemetry } from './telemetry.ts'
+
+export interface ProofRouterDeps {
+  readonly authenticators: readonly Authenticator[]
+  readonly telemetry: Telemetry
+  readonly now: () => Date
+  /** Milliseconds that only grow. */
+  readonly monotonicMs: () => number
+}
+
+/** The longest that a verified proof is taken without verifying it again (DESIGN §7). */
+const reuseMs = 300_000
+const cacheEntries = 10_000
+const maxTokenBytes = 16_384
+
+interface CachedProof {
+  readonly authentication: Authentication & { readonly reusableUntil: Date }
+  readonly untilMs: number
+}
+
+/**
+ * Verifies proofs. `authenticator` narrows the choice to that name and changes nothing else. The cache lives as long
+ * as this function: a reload of the configuration makes a new one.
+ *
+ * @throws {Refusal} `proof_rejected` for every proof that is not accepted, `upstream_failed` when one can not be checked
+ */
+export function createProofRouter(deps: ProofRouterDeps) {
+  const cache = new Map<string, CachedProof>()
+
+  function fromCache(key: string): AuthenticatedIdentity | undefined {
+    const cached = cache.get(key)
+    if (cached === undefined) return undefined
+    const { authentication, untilMs } = cached
+    const usable =
+      deps.monotonicMs() < untilMs &&
+      deps.now() < authentication.reusableUntil &&
+      authentication.stillHolds?.() !== false
+    if (usable) return authentication.identity
+    cache.delete(key)
+    return undefined
+  }
+
+  function remember(key: string, authentication: Authentication): void {
+    const { reusableUntil } = authentication
+    if (reusableUntil === undefined) return
+    if (cache.size >= cacheEntries) cache.delete(cache.keys().next().value ?? '')
+    const lastsMs = Math.min(reuseMs, reusableUntil.getTime() - deps.now().getTime())
+    cache.set(key, { authentication: { ...authentication, reusableUntil }, untilMs: deps.monotonicMs() + lastsMs })
+  }
+
+  async function verify(key: string, proof: Proof, narrowed: string | undefined): Promise<AuthenticatedIdentity> {
+    const authenticator = await chooseAuthenticator(deps.authenticators, proof, narrowed)
+    const authentication = await authenticator.authenticate(proof, deps.now())
+    remember(key, authentication)
+    return authentication.identity
+  }
+
+  return (proof: Proof | undefined, narrowed?: string): AuthenticatedIdentity | Promise<AuthenticatedIdentity> => {
+    if (proof === undefined) throw new Refusal('proof_rejected', 'the request carries no proof')
+    if (proof.kind === 'bearer' && proof.token.length > maxTokenBytes)
+      throw new Refusal('proof_rejected', `the token is longer than ${maxTokenBytes} bytes`)
+    const key = cacheKey(proof, narrowed)
+    const known = fromCache(key)
+    deps.telemetry.count('apostille_proof_cache_total', known ? hit : miss)
+    return known ?? verify(key, proof, narrowed)
+  }
+}
+
+const hit = { result: 'hit' }
+const miss = { result: 'miss' }
+
+/** The digest stands for the proof, so that no token is kept. */
+function cacheKey(proof: Proof, narrowed: string | undefined): string {
+  const hash = createHash('sha256').update(`${proof.kind}\n${narrowed ?? ''}\n`)
+  if (proof.kind === 'bearer') return hash.update(proof.token).digest('base64')
+  for (const certificate of proof.chain) hash.update(certificate)
+  return hash.digest('base64')
+}
+
+/** For records: names a proof without giving it away. */
+export function fingerprintProof(proof: Proof): string {
+  const bytes = proof.kind === 'bearer' ? proof.token : (proof.chain[0] ?? '')
+  return createHash('sha256').update(bytes).digest('hex').slice(0, 16)
+}
+
+async function chooseAuthenticator(
+  all: readonly Authenticator[],
+  proof: Proof,
+  narrowed: string | undefined,
+): Promise<Authenticator> {
+  const named = narrowed === undefined ? all : all.filter((authenticator) => authenticator.name === narrowed)
+  const candidates = await candidatesFor(named, proof)
+  const [only, second] = candidates
+  if (only === undefined) throw new Refusal('proof_rejected', 'no authenticator takes this kind of proof or its issuer')
+  if (second === undefined) return only
+  throw new Refusal(
+    'proof_rejected',
+    `more than one authenticator takes this proof (${candidates.map(({ name }) => name).join(', ')}): give them different audiences`,
+  )
+}
+
+async function candidatesFor(named: readonly Authenticator[], proof: Proof): Promise<readonly Authenticator[]> {
+  if (proof.kind === 'certificate') return ofTrustDomain(named, readCertificateTrustDomain(proof.chain[0]))
+  if (proof.token.startsWith(joinTokenPrefix)) return ownersOfJoinToken(named, proof)
+  const jwt = readUnverified(proof.token)
+  const trustDomain = trustDomainOf(jwt.subject)
+  const byTrustDomain = trustDomain === undefined ? [] : ofTrustDomain(named, trustDomain)
+  return byTrustDomain.length > 0 ? byTrustDomain : ofIssuer(named, jwt)
+}
+
+function ofTrustDomain(
+  named: readonly Authenticator[],
+  trustDomain: TrustDomain | undefined,
+): readonly Authenticator[] {
+  return named.filter(({ accepts }) => 'trustDomain' in accepts && accepts.trustDomain === trustDomain)
+}
+
+/** Authenticators of one issuer are told apart by the audience, and if that is not enough by whose keys hold the `kid`. */
+async function ofIssuer(named: readonly Authenticator[], jwt: UnverifiedJwt): Promise<readonly Authenticator[]> {
+  const sameIssuer = named.filter(({ accepts }) => 'issuer' in accepts && accepts.issuer === jwt.issuer)
+  if (sameIssuer.length < 2) return sameIssuer
+  const sameAudience = sameIssuer.filter(
+    ({ accepts }) => 'audience' in accepts && jwt.audience.includes(accepts.audience),
+  )
+  if (sameAudience.length < 2) return sameAudience
+  return holdersOfKey(sameAudience, jwt.kid)
+}
+
+/** One whose keys can not be had does not stand in the way of one that holds the key. */
+async function holdersOfKey(
+  candidates: readonly Authenticator[],
+  kid: string | undefined,
+): Promise<readonly Authenticator[]> {
+  const answers = await Promise.allSettled(
+    candidates.map(async (authenticator) => authenticator.holdsKey?.(kid) ?? false),
+  )
+  const holders = candidates.filter((_, index) => {
+    const answer = answers[index]
+    return answer?.status === 'fulfilled' && answer.value
+  })
+  const failed = answers.find((answer) => answer.status === 'rejected')
+  if (holders.length === 0 && failed) throw failed.reason
+  return holders
+}
+
+async function ownersOfJoinToken(named: readonly Authenticator[], proof: Proof): Promise<readonly Authenticator[]> {
+  const takers = named.filter(({ accepts }) => 'joinTokens' in accepts)
+  if (takers.length < 2) return takers
+  const owns = await Promise.all(takers.map((authenticator) => authenticator.owns?.(proof) ?? false))
+  return takers.filter((_, index) => owns[index])
+}
+
+function readUnverified(token: string): UnverifiedJwt {
+  const [header, payload, , extra] = token.split('.', 4)
+  try {
+    if (header === undefined || payload === undefined || extra !== undefined) throw new ProtocolError('jws')
+    const { kid } = readPart(header)
+    const { iss, sub, aud } = readPart(payload)
+    return {
+      audience:
+        typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud.filter((one) => typeof one === 'string') : [],
+      ...(typeof iss === 'string' && { issuer: iss }),
+      ...(typeof sub === 'string' && { subject: sub }),
+      ...(typeof kid === 'string' && { kid }),
+    }
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause
+    throw new Refusal('proof_rejected', `the bearer token is no compact JWT (${cause.message})`, { cause })
+  }
+}
+
+function readPart(part: string): Readonly<Record<string, unknown>> {
+  const value = parseStrictJson(parseBase64Url(part).toString('utf8'))
+  if (!isJsonObject(value)) throw new ProtocolError('jws', 'a part is no JSON object')
+  return value
+}
+
+function trustDomainOf(id: string | undefined): TrustDomain | undefined {
+  if (id === undefined || !id.startsWith('spiffe://')) return undefined
+  try {
+    return parseSpiffeId(id).trustDomain
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause
+    throw new Refusal('proof_rejected', `the subject is no SPIFFE ID (${cause.message})`, { cause })
+  }
+}
+
+function readCertificateTrustDomain(der: Uint8Array | undefined): TrustDomain | undefined {
+  try {
+    const uris = parseCertificate(der ?? new Uint8Array()).subjectAltName?.uris ?? []
+    return trustDomainOf(uris.length === 1 ? uris[0] : undefined)
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause
+    throw new Refusal('proof_rejected', `the client certificate can not be read (${cause.message})`, { cause })
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * What operations write into the records, and when a refusal is one record and when only a count.
+ *
+ * @module
+ */
+import type { RecordWriter, RefusalLimiter } from './audit.ts'
+import type { AuthenticatedIdentity } from './authenticate.ts'
+import type { Call } from './call.ts'
+import { fingerprintProof } from './proof-router.ts'
+import type { RecordEntry } from './record.ts'
+import { Refusal } from './refusal.ts'
+import type { JoinTokenSpend } from './store.ts'
+import type { Telemetry } from './telemetry.ts'
+
+export interface RecordKeeperDeps {
+  readonly writer: RecordWriter
+  readonly limiter: RefusalLimiter
+  readonly telemetry: Telemetry
+  readonly now: () => Date
+}
+
+/** What a record says of where it came from. */
+export interface RecordOrigin {
+  readonly call: Call
+  readonly operation: string
+  /** Digest of the configuration that decides. */
+  readonly document: string
+}
+
+export type RecordKeeper = ReturnType<typeof createRecordKeeper>
+
+export function createRecordKeeper(deps: RecordKeeperDeps) {
+  const recorded = new WeakSet<Refusal>()
+
+  /** A record's fields before anything was decided. */
+  function begin({ call, operation, document }: RecordOrigin, identity?: AuthenticatedIdentity): RecordEntry {
+    return {
+      time: deps.now(),
+      requestId: call.requestId,
+      operation,
+      decision: 'refused',
+      address: call.address,
+      document,
+      ...(call.proof && { proof: fingerprintProof(call.proof) }),
+      ...(identity && { authenticator: identity.authenticator, attributes: identity.recorded }),
+    }
+  }
+
+  /** Keeps the record of a refusal, once; one without an identity counts against the limit on strangers. */
+  async function refuse(origin: RecordOrigin, refusal: Refusal, identity?: AuthenticatedIdentity): Promise<void> {
+    if (recorded.has(refusal)) return
+    recorded.add(refusal)
+    deps.telemetry.count('apostille_refusals_total', { operation: origin.operation, code: refusal.code })
+    const { address } = origin.call
+    if (identity === undefined && !deps.limiter.admit(deps.now(), refusal.code, address)) return
+    await deps.writer.append([{ ...begin(origin, identity), code: refusal.code, reason: refusal.reason }])
+  }
+
+  return {
+    begin,
+    refuse,
+    /** Runs the authentication of a request; a refusal of it is on record before it is thrown on. */
+    async authenticate(
+      origin: RecordOrigin,
+      authenticate: () => AuthenticatedIdentity | Promise<AuthenticatedIdentity>,
+    ): Promise<AuthenticatedIdentity> {
+      try {
+        return await authenticate()
+      } catch (error) {
+        if (error instanceof Refusal) await refuse(origin, error)
+        throw error
+      }
+    },
+    /** A refusal whose record was kept with others is not recorded again where it is answered. */
+    markRecorded: (refusal: Refusal): void => void recorded.add(refusal),
+    /** Durable, or throws; `spent` when the join token had no use left, in which case nothing was kept. */
+    keep: (entries: readonly RecordEntry[], spend?: JoinTokenSpend) => deps.writer.append(entries, spend),
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What the gateway reports of itself: counters, timings, gauges and log lines, behind one port.
+ *
+ * @module
+ */
+
+export type LogLevel = 'debug' | 'info' | 'warning' | 'error'
+
+/** Values of a log line or of labels: never a token, a key or a secret. */
+export type Fields = Readonly<Record<string, string | number | boolean | undefined>>
+
+/** Every metric there is, with its kind, its help text and its labels; adapters register exactly these. */
+export const metrics = {
+  apostille_http_requests_total: {
+    kind: 'counter',
+    help: 'HTTP requests by route and status.',
+    labels: ['route', 'status'],
+  },
+  apostille_http_request_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time from the last byte of a request to its answer, by route.',
+    labels: ['route'],
+  },
+  apostille_http_shed_total: {
+    kind: 'counter',
+    help: 'Requests answered 503 because the process was overloaded.',
+    labels: [],
+  },
+  apostille_http_in_flight: { kind: 'gauge', help: 'Requests that are being answered.', labels: [] },
+  apostille_issued_total: { kind: 'counter', help: 'Credentials issued, by operation.', labels: ['operation'] },
+  apostille_refusals_total: {
+    kind: 'counter',
+    help: 'Refusals, by operation and code.',
+    labels: ['operation', 'code'],
+  },
+  apostille_proof_cache_total: {
+    kind: 'counter',
+    help: 'Look-ups in the cache of verified proofs.',
+    labels: ['result'],
+  },
+  apostille_jwks_refreshes_total: {
+    kind: 'counter',
+    help: 'Fetches of an issuer’s keys, by authenticator and result.',
+    labels: ['authenticator', 'result'],
+  },
+  apostille_jwks_age_seconds: { kind: 'gauge', help: 'Age of the keys held for an issuer.', labels: ['authenticator'] },
+  apostille_authority_expiry_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When an authority stops signing, as Unix time.',
+    labels: ['kind', 'state'],
+  },
+  apostille_bundle_sequence: { kind: 'gauge', help: 'Sequence number of the published bundle.', labels: [] },
+  apostille_config_reloads_total: {
+    kind: 'counter',
+    help: 'Reloads of the configuration, by result.',
+    labels: ['result'],
+  },
+  apostille_config_valid: { kind: 'gauge', help: '1 when the file on disk is the configuration in use.', labels: [] },
+  apostille_store_commit_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time of one durable write of records.',
+    labels: [],
+  },
+  apostille_store_commit_records: { kind: 'histogram', help: 'Records joined in one durable write.', labels: [] },
+} as const satisfies Record<string, MetricRow>
+
+interface MetricRow {
+  readonly kind: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly string[]
+}
+
+export type MetricName = keyof typeof metrics
+
+/** Port: where measurements and log lines go. No method throws or waits. */
+export interface Telemetry {
+  readonly count: (metric: MetricName, labels?: Fields, by?: number) => void
+  readonly gauge: (metric: MetricName, value: number, labels?: Fields) => void
+  readonly observe: (metric: MetricName, value: number, labels?: Fields) => void
+  readonly log: (level: LogLevel, message: string, fields?: Fields) => void
+}
+
+/** Reports nowhere: for tests and for commands that have no operator. */
+export const silentTelemetry: Telemetry = { count() {}, gauge() {}, observe() {}, log() {} }

@@ -1,0 +1,82 @@
+/**
+ * The admin API as a Hono application. It is served on a unix socket that only its owner may open, so whoever reaches it
+ * is an operator.
+ *
+ * @module
+ */
+import { Hono } from 'hono'
+import type { Operator } from '../core/operator.ts'
+import type { Records } from '../core/records.ts'
+import { Refusal } from '../core/refusal.ts'
+import type { Telemetry } from '../core/telemetry.ts'
+import { problemAnswer, refusalOf } from './problem.ts'
+import { authorityRoutes } from './routes/authorities.ts'
+import { joinTokenRoutes } from './routes/join-tokens.ts'
+import { recordRoutes } from './routes/records.ts'
+
+/** A configuration that was refused or taken, as `reload` tells it. */
+export interface ReloadOutcome {
+  readonly applied: boolean
+  /** Of the document in use after it. */
+  readonly digest: string
+  /** What is wrong with the new document, or what it needs a restart for. */
+  readonly problems: readonly {
+    readonly line?: number
+    readonly column?: number
+    readonly path?: string
+    readonly message: string
+  }[]
+}
+
+export interface AdminDeps {
+  readonly operator: Operator
+  readonly records: Records
+  readonly telemetry: Telemetry
+  readonly newRequestId: () => string
+  readonly reload: (requestId: string) => Promise<ReloadOutcome>
+  /** Prometheus text. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  readonly status: () => Promise<Readonly<Record<string, unknown>>>
+}
+
+export interface AdminEnv {
+  Variables: { requestId: string }
+}
+
+export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
+  const app = new Hono<AdminEnv>()
+  app.use(async (c, next) => {
+    c.set('requestId', deps.newRequestId())
+    c.header('cache-control', 'no-store')
+    c.header('x-request-id', c.get('requestId'))
+    await next()
+  })
+  app.route('/v1/authorities', authorityRoutes(deps.operator))
+  app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))
+  app.route('/v1/records', recordRoutes(deps.records))
+  app.post('/v1/reload', async (c) => {
+    const outcome = await deps.reload(c.get('requestId'))
+    return c.json(outcome, outcome.applied ? 200 : 409)
+  })
+  app.get('/v1/status', async (c) => c.json(await deps.status()))
+  app.get('/metrics', async (c) => {
+    const { contentType, body } = await deps.metrics()
+    return c.body(body, 200, { 'content-type': contentType })
+  })
+  app.notFound((c) => problemResponse(new Refusal('not_found', 'no such path'), c.get('requestId')))
+  app.onError((error, c) => {
+    const refusal = refusalOf(error)
+    if (refusal.code === 'internal')
+      deps.telemetry.log('error', 'an admin request failed unexpectedly', {
+        request_id: c.get('requestId'),
+        error: error instanceof Error ? `${error.name}: ${error.message}` : typeof error,
+      })
+    return problemResponse(refusal, c.get('requestId'))
+  })
+  return app
+}
+
+function problemResponse(refusal: Refusal, requestId: string): Response {
+  const { status, headers, body } = problemAnswer(refusal, requestId)
+  return new Response(body, { status, headers })
+}

@@ -1,0 +1,232 @@
+/**
+ * The public API as a Hono application: middleware and mounted routes. It runs wherever `Request` and `Response` do.
+ *
+ * @module
+ */
+import { type Context, Hono } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Proof } from '../core/authenticate.ts'
+import type { Call } from '../core/call.ts'
+import type { Gateway } from '../core/gateway.ts'
+import { Refusal } from '../core/refusal.ts'
+import type { Telemetry } from '../core/telemetry.ts'
+import type { Answer } from './answer.ts'
+import { maxBodyBytes, requireMediaType } from './body.ts'
+import { problemAnswer, refusalOf } from './problem.ts'
+import { chooseDocument, type DocumentPath, documentAnswer, documentPaths, issuerPaths } from './routes/discovery.ts'
+import { livezAnswer, readyzAnswer } from './routes/health.ts'
+import { identitiesAnswer } from './routes/identities.ts'
+import { svidRoutes } from './routes/svid.ts'
+import { answerTokenRequest, oauthErrorAnswer, readTokenRequest } from './routes/token.ts'
+
+/** What a runtime knows of the connection that a request came over. */
+export interface Connection {
+  /** Of the peer, or behind trusted proxies of the caller. */
+  readonly address: string
+  /** Client certificates of TLS that ends here, DER, leaf first; empty without. */
+  readonly certificates: readonly Uint8Array[]
+}
+
+export interface AppDeps {
+  readonly gateway: Gateway
+  readonly telemetry: Telemetry
+  readonly now: () => Date
+  readonly requestId: (env: unknown) => string
+  readonly connection: (env: unknown) => Connection
+}
+
+export interface AppEnv {
+  Variables: { requestId: string; operation: string | undefined; call: Call }
+}
+
+type AppContext = Context<AppEnv>
+
+export function createApp(deps: AppDeps): Hono<AppEnv> {
+  const { gateway } = deps
+  const app = new Hono<AppEnv>({ getPath: (request) => withoutIssuerPath(gateway, new URL(request.url).pathname) })
+  app.use(async (c, next) => {
+    const requestId = deps.requestId(c.env)
+    c.set('requestId', requestId)
+    c.set(
+      'call',
+      readCall(requestId, deps.connection(c.env), (name) => c.req.header(name)),
+    )
+    await next()
+    c.header('x-request-id', requestId)
+  })
+
+  for (const path of Object.keys(documentPaths) as DocumentPath[]) {
+    app.get(path, (c) => send(c, documentFor(gateway, path, c.req.query('format'), c.req.header('if-none-match'))))
+    app.options(path, (c) => c.body(null, 204, corsHeaders))
+  }
+  for (const [path, route] of Object.entries(svidRoutes(gateway))) {
+    app.post(path, async (c) => {
+      c.set('operation', route.operation)
+      requireMediaType(c.req.header('content-type'), 'application/json')
+      return send(c, await route.answer(c.get('call'), await readBody(c)))
+    })
+  }
+  app.get('/v1/identities', async (c) => {
+    c.set('operation', 'identities')
+    return send(c, await identitiesAnswer(gateway, c.get('call')))
+  })
+  app.post('/token', (c) => tokenRoute(deps, c))
+  app.get('/livez', (c) => send(c, livezAnswer()))
+  app.get('/readyz', async (c) => send(c, await readyzAnswer(gateway)))
+
+  refuseOtherMethods(app)
+  app.notFound((c) => answerError(deps, c, new Refusal('not_found', 'no such path')))
+  app.onError((error, c) => answerError(deps, c, error))
+  return app
+}
+
+/**
+ * An issuer with a path is served below that path. What names the issuer (discovery, keys, token) is then nowhere else;
+ * the rest is served at both.
+ */
+export function withoutIssuerPath(gateway: Pick<Gateway, 'configured'>, path: string): string {
+  const prefix = new URL(gateway.configured().config.issuer).pathname.replace(/\/$/, '')
+  if (prefix === '') return path
+  if (path.startsWith(`${prefix}/`)) return path.slice(prefix.length)
+  return issuerPaths.has(path) ? '/' : path
+}
+
+/** @throws {Refusal} `malformed_request` when one header says two things */
+export function readCall(
+  requestId: string,
+  connection: Connection,
+  header: (name: string) => string | undefined,
+): Call {
+  const proof = readProof(header('authorization'), connection.certificates)
+  const authenticator = header('apostille-authenticator')
+  return {
+    requestId,
+    address: connection.address,
+    ...(proof && { proof }),
+    ...(authenticator !== undefined && { authenticator }),
+  }
+}
+
+/** A bearer proof goes before a client certificate. Another scheme is a proof that nobody takes, never none. */
+function readProof(authorization: string | undefined, certificates: readonly Uint8Array[]): Proof | undefined {
+  if (authorization !== undefined) {
+    const token = /^bearer +([\x21-\x7e]+) *$/i.exec(authorization)?.[1]
+    return { kind: 'bearer', token: token ?? '' }
+  }
+  return certificates.length > 0 ? { kind: 'certificate', chain: certificates } : undefined
+}
+
+export function documentFor(
+  gateway: Gateway,
+  path: DocumentPath,
+  format: string | undefined,
+  ifNoneMatch: string | undefined,
+): Answer {
+  const document = chooseDocument(gateway.published(), path, format)
+  if (document === undefined)
+    throw new Refusal('malformed_request', 'unknown format', { detail: 'format: expected json or pem' })
+  return documentAnswer(document, ifNoneMatch)
+}
+
+async function tokenRoute(deps: AppDeps, c: AppContext): Promise<Response> {
+  const call = c.get('call')
+  try {
+    requireMediaType(c.req.header('content-type'), 'application/x-www-form-urlencoded')
+    const request = readTokenRequest(await readBody(c), c.req.header('authorization') !== undefined)
+    return send(c, await answerTokenRequest(deps.gateway, call, request, deps.now()))
+  } catch (error) {
+    const refusal = await noteRefusal(deps, { call, operation: 'jwt_svid' }, error)
+    return send(c, oauthErrorAnswer(refusal, call.requestId))
+  }
+}
+
+/** Whether the length is declared or not, no more than the limit is read. */
+async function readBody(c: AppContext): Promise<string> {
+  const { body } = c.req.raw
+  if (Number(c.req.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge()
+  if (body === null) return ''
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > maxBodyBytes) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return decodeBody(Buffer.concat(chunks))
+}
+
+/** @throws {Refusal} `malformed_request` for bytes that are not UTF-8 */
+export function decodeBody(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw new Refusal('malformed_request', 'the body is not UTF-8', { detail: 'the body is not UTF-8', cause })
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export function tooLarge(): Refusal {
+  return new Refusal('too_large', `a body above ${maxBodyBytes} bytes`)
+}
+
+const corsHeaders = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, HEAD, OPTIONS',
+  'access-control-allow-headers': 'if-none-match',
+  'access-control-max-age': '86400',
+}
+
+function refuseOtherMethods(app: Hono<AppEnv>): void {
+  const methods = new Map<string, Set<string>>()
+  for (const { path, method } of app.routes) {
+    if (path === '/*') continue
+    methods.set(path, (methods.get(path) ?? new Set()).add(method))
+  }
+  for (const [path, allowed] of methods) {
+    const allow = [...allowed, ...(allowed.has('GET') ? ['HEAD'] : [])].join(', ')
+    app.all(path, (c): Response => {
+      c.header('allow', allow)
+      throw new Refusal('method_not_allowed', 'no such method here')
+    })
+  }
+}
+
+async function answerError(deps: AppDeps, c: AppContext, error: unknown): Promise<Response> {
+  const refusal = await noteRefusal(deps, { call: c.get('call'), operation: c.get('operation') }, error)
+  return send(c, problemAnswer(refusal, c.get('requestId')))
+}
+
+/** Puts a refusal on record, where an operation was asked for, and what is a bug into the log. */
+export async function noteRefusal(
+  deps: Pick<AppDeps, 'gateway' | 'telemetry'>,
+  { call, operation }: { readonly call: Call; readonly operation: string | undefined },
+  error: unknown,
+): Promise<Refusal> {
+  const refusal = refusalOf(error)
+  if (refusal.code === 'internal')
+    deps.telemetry.log('error', 'a request failed unexpectedly', {
+      request_id: call.requestId,
+      error: describeBug(error),
+    })
+  if (operation === undefined) return refusal
+  try {
+    await deps.gateway.recordRefusal(call, operation, refusal)
+    return refusal
+  } catch (failure) {
+    return refusalOf(failure)
+  }
+}
+
+/** Where it happened and what kind of error it is: a message might quote input. */
+function describeBug(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? []
+  return [error.name, ...frames.slice(0, 4).map((line) => line.trim())].join(' | ')
+}
+
+function send(c: AppContext, { status, headers, body }: Answer): Response {
+  for (const [name, value] of Object.entries(headers)) c.header(name, value)
+  if (status === 304) return c.body(null, 304)
+  return c.body(body as string, status as ContentfulStatusCode)
+}

@@ -1,0 +1,77 @@
+/**
+ * Request bodies: JSON by schema, fields by the parsers of the protocol floor.
+ *
+ * @module
+ */
+import * as z from 'zod'
+import { Refusal } from '../core/refusal.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import { parseStrictJson } from '../protocol/json.ts'
+import { parseSpiffeId } from '../protocol/spiffe-id.ts'
+
+/** The largest body that is read (DESIGN §9.4). */
+export const maxBodyBytes = 128 * 1024
+
+/**
+ * The value of a JSON body that fits `schema`.
+ *
+ * @throws {Refusal} `malformed_request`, with the field that is wrong but none of what the caller wrote there
+ */
+export function readJsonBody<Schema extends z.ZodType>(text: string, schema: Schema): z.output<Schema> {
+  const parsed = schema.safeParse(parseBody(text))
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw malformed(describe(issue))
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return parseStrictJson(text)
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause
+    throw malformed(`the body is not JSON (${cause.detail})`, cause)
+  }
+}
+
+/** @throws {Refusal} `unsupported_media_type` */
+export function requireMediaType(contentType: string | undefined, expected: string): void {
+  const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase()
+  if (mediaType === expected) return
+  throw new Refusal('unsupported_media_type', `the body is not ${expected}`, { detail: `expected ${expected}` })
+}
+
+export function malformed(detail: string, cause?: unknown): Refusal {
+  return new Refusal('malformed_request', detail, { detail, cause })
+}
+
+function describe(issue: z.core.$ZodIssue | undefined): string {
+  if (issue === undefined) return 'the body does not fit'
+  if (issue.code === 'unrecognized_keys') return `unknown field in ${fieldName(issue.path) || 'the body'}`
+  return `${fieldName(issue.path) || 'the body'}: ${issue.message.replace(/^Invalid input: /, '')}`
+}
+
+/** Field names of the schema and positions only: names that the caller made up are not repeated. */
+function fieldName(path: readonly PropertyKey[]): string {
+  return path
+    .map((step) => (typeof step === 'number' ? `[${step}]` : String(step)))
+    .join('.')
+    .replaceAll('.[', '[')
+}
+
+export const spiffeIdField = z.string().max(2048).refine(isSpiffeId, { error: 'expected a SPIFFE ID' })
+
+function isSpiffeId(text: string): boolean {
+  try {
+    parseSpiffeId(text)
+    return true
+  } catch (error) {
+    if (error instanceof ProtocolError) return false
+    throw error
+  }
+}
+
+export const ttlField = z
+  .int()
+  .positive()
+  .max(10 * 366 * 86_400)
+export const audienceField = z.array(z.string().min(1).max(2048)).min(1).max(16)

@@ -1,0 +1,40 @@
+/**
+ * Who a request comes from: the peer of the connection, or behind proxies that we trust what they say of it.
+ *
+ * @module
+ */
+import { type AddressRange, isInRange, parseAddress, parseAddressRange } from '../core/address-range.ts'
+
+/** Proxies whose header counts, and which header. */
+export interface TrustedProxies {
+  readonly from: readonly string[]
+  readonly header: string
+}
+
+/** `::ffff:192.0.2.1`, as dual-stack sockets name IPv4 peers, is `192.0.2.1`. */
+export function canonicalAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address
+}
+
+/**
+ * Reads the one header that counts from the right: the first address that is not one of our proxies is the caller.
+ * What stands left of it was written by the caller, who may write anything.
+ */
+export function createAddressReader(proxies: TrustedProxies | undefined) {
+  if (proxies === undefined) return (peer: string) => canonicalAddress(peer)
+  const ranges = proxies.from.map(parseAddressRange).filter((range): range is AddressRange => typeof range !== 'string')
+  const isProxy = (address: string) => {
+    const parsed = parseAddress(address)
+    return parsed !== undefined && ranges.some((range) => isInRange(parsed, range))
+  }
+
+  return (peer: string, headers: (name: string) => string | undefined): string => {
+    let address = canonicalAddress(peer)
+    const hops = (headers(proxies.header) ?? '').split(',').map((hop) => canonicalAddress(hop.trim()))
+    for (const hop of hops.reverse()) {
+      if (!isProxy(address) || parseAddress(hop) === undefined) break
+      address = hop
+    }
+    return address
+  }
+}

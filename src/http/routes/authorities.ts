@@ -1,0 +1,45 @@
+/**
+ * Admin: the signing authorities.
+ *
+ * @module
+ */
+import { Hono } from 'hono'
+import * as z from 'zod'
+import type { AuthorityChange } from '../../core/authority-changes.ts'
+import type { Authority, Ring } from '../../core/authority-plan.ts'
+import type { Operator } from '../../core/operator.ts'
+import type { AdminEnv } from '../admin-app.ts'
+import { readJsonBody } from '../body.ts'
+
+const ringField = z.enum(['x509', 'jwt/ES256', 'jwt/ES384', 'jwt/RS256'])
+const id = z.string().min(1).max(128)
+
+export const authorityChangeBody = z.discriminatedUnion('action', [
+  z.strictObject({ action: z.literal('prepare'), ring: ringField }),
+  z.strictObject({ action: z.literal('activate'), ring: ringField, force: z.boolean().default(false) }),
+  z.strictObject({ action: z.literal('taint'), id }),
+  z.strictObject({ action: z.literal('revoke'), id }),
+])
+
+export function authorityRoutes(operator: Pick<Operator, 'listAuthorities' | 'changeAuthority'>) {
+  return new Hono<AdminEnv>()
+    .get('/', (c) => c.json({ items: operator.listAuthorities().map(authorityDocument), next: null }))
+    .post('/', async (c) => {
+      const change = readJsonBody(await c.req.text(), authorityChangeBody) as AuthorityChange & { ring?: Ring }
+      return c.json(authorityDocument(await operator.changeAuthority(c.get('requestId'), change)))
+    })
+}
+
+function authorityDocument(authority: Authority) {
+  return {
+    id: authority.id,
+    ring: authority.ring,
+    algorithm: authority.algorithm,
+    state: authority.state,
+    created_at: authority.createdAt.toISOString(),
+    active_until: authority.activeUntil?.toISOString(),
+    expires_at: authority.expiresAt.toISOString(),
+    tainted_at: authority.taintedAt?.toISOString(),
+    upstream: authority.upstreamRoots !== undefined,
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * One line and two measurements for each request. The path is the one that was asked for, without its query; headers and
+ * bodies are never in it.
+ *
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Telemetry } from '../core/telemetry.ts'
+import type { Connection } from '../http/app.ts'
+
+export interface AccessLogDeps {
+  readonly telemetry: Telemetry
+  readonly connection: (request: IncomingMessage) => Connection
+}
+
+const knownRoutes = new Set([
+  '/.well-known/openid-configuration',
+  '/keys',
+  '/v1/bundle',
+  '/v1/identities',
+  '/v1/svid/jwt',
+  '/v1/svid/x509',
+  '/v1/svids',
+  '/token',
+  '/livez',
+  '/readyz',
+])
+const maxLoggedPath = 256
+
+export function createAccessLog({ telemetry, connection }: AccessLogDeps) {
+  let inFlight = 0
+  return (request: IncomingMessage, response: ServerResponse, requestId: string): void => {
+    const startedMs = performance.now()
+    telemetry.gauge('apostille_http_in_flight', ++inFlight)
+    response.once('close', () => {
+      telemetry.gauge('apostille_http_in_flight', --inFlight)
+      const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
+      const route = knownRoutes.has(path) ? path : 'other'
+      const durationMs = performance.now() - startedMs
+      telemetry.count('apostille_http_requests_total', { route, status: response.statusCode })
+      telemetry.observe('apostille_http_request_duration_seconds', durationMs / 1000, { route })
+      telemetry.log(response.statusCode >= 500 ? 'warning' : 'info', 'request', {
+        request_id: requestId,
+        method: request.method,
+        path: path.slice(0, maxLoggedPath),
+        status: response.statusCode,
+        duration_ms: Math.round(durationMs * 1000) / 1000,
+        address: connection(request).address,
+        protocol: request.httpVersion,
+        ...(!response.writableFinished && { aborted: true }),
+      })
+    })
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The configuration document on disk: read, with its paths made absolute, and watched.
+ *
+ * @module
+ */
+import { watch } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
+import { type Configuration, parseConfiguration } from '../core/config.ts'
+import type { ListenAddress } from '../core/listen-address.ts'
+
+/** The longest document that is read. */
+const maxDocumentBytes = 16 * 1024 * 1024
+
+/** A document that can not be read at all. */
+export class DocumentError extends Error {
+  override readonly name = 'DocumentError'
+}
+
+/**
+ * @throws {ConfigurationError} with every mistake in it
+ * @throws {DocumentError} when there is no such file, or it can not be read
+ */
+export async function loadConfiguration(file: string): Promise<Configuration> {
+  return absolutePaths(parseConfiguration(await readDocument(file)), dirname(resolve(file)))
+}
+
+export async function readDocument(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file)
+    if (size > maxDocumentBytes)
+      throw new DocumentError(`${file} has ${size} bytes: at most ${maxDocumentBytes} are read`)
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))
+  } catch (cause) {
+    if (cause instanceof DocumentError) throw cause
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT')
+      throw new DocumentError(`there is no configuration at ${file}: name one with --config FILE`, { cause })
+    throw new DocumentError(`${file} can not be read: ${code ?? 'it is not UTF-8'}`, { cause })
+  }
+}
+
+/** Relative paths of a document start at its own folder, whatever the working directory is. */
+function absolutePaths(config: Configuration, folder: string): Configuration {
+  const at = (path: string) => resolve(folder, path)
+  const address = (listen: ListenAddress): ListenAddress =>
+    listen.kind === 'unix' ? { kind: 'unix', path: at(listen.path) } : listen
+  const { listen, admin, metrics, store, seal, authorities } = config
+  const { tls } = listen
+  const { upstream } = authorities.x509
+  return {
+    ...config,
+    listen: {
+      ...listen,
+      address: address(listen.address),
+      tls: typeof tls === 'string' ? tls : { certificate: at(tls.certificate), key: at(tls.key) },
+    },
+    admin: { ...admin, listen: address(admin.listen) },
+    ...(metrics && { metrics: { ...metrics, listen: address(metrics.listen) } }),
+    store: { ...store, path: at(store.path) },
+    seal: 'file' in seal ? { file: at(seal.file) } : seal,
+    authorities: {
+      ...authorities,
+      x509: {
+        ...authorities.x509,
+        ...(upstream && {
+          upstream: { certificate: at(upstream.certificate), key: at(upstream.key), bundle: at(upstream.bundle) },
+        }),
+      },
+    },
+    authenticators: new Map(
+      [...config.authenticators].map(([name, authenticator]) => [name, absoluteFiles(authenticator, at)]),
+    ),
+  }
+}
+
+/** Keys that name files end in `_file`, at any depth. */
+function absoluteFiles<T extends object>(value: T, at: (path: string) => string): T {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => {
+      if (key.endsWith('_file') && typeof inner === 'string') return [key, at(inner)]
+      return [key, typeof inner === 'object' && inner !== null ? absoluteFiles(inner, at) : inner]
+    }),
+  ) as T
+}
+
+/**
+ * Calls `changed` a moment after the file was written or replaced. The folder is watched, as editors and mounted
+ * volumes replace files rather than write them.
+ */
+export function watchConfiguration(file: string, changed: () => void): { readonly close: () => void } {
+  const settleMs = 200
+  const name = basename(file)
+  let timer: NodeJS.Timeout | undefined
+  const watcher = watch(dirname(resolve(file)), (_event, changedName) => {
+    if (changedName !== null && changedName !== name && !changedName.startsWith('..')) return
+    clearTimeout(timer)
+    timer = setTimeout(changed, settleMs)
+  })
+  watcher.on('error', () => undefined)
+  return {
+    close() {
+      clearTimeout(timer)
+      watcher.close()
+    },
+  }
+}

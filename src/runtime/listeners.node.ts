@@ -1,0 +1,152 @@
+/**
+ * The sockets of a gateway: the public API, the admin socket, and where configured the metrics.
+ *
+ * @module
+ */
+
+import { mkdir } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { dirname } from 'node:path'
+import { getRequestListener } from '@hono/node-server'
+import type { Authorities } from '../core/authorities.ts'
+import type { Configuration } from '../core/config.ts'
+import type { Gateway } from '../core/gateway.ts'
+import type { ListenAddress } from '../core/listen-address.ts'
+import type { Telemetry } from '../core/telemetry.ts'
+import { type AdminDeps, createAdminApp } from '../http/admin-app.ts'
+import { createApp } from '../http/app.ts'
+import { createAccessLog } from './access-log.node.ts'
+import { createAdmission } from './admission.node.ts'
+import { createHotLane } from './hot-lane.node.ts'
+import { type Listener, listen, type RequestHandler } from './listener.node.ts'
+import { createConnectionReader } from './peer.node.ts'
+import { createFileSource, createOwnSvidSource, type TlsSource } from './tls-material.node.ts'
+
+export interface ListenersInput extends Omit<AdminDeps, 'status'> {
+  readonly config: Configuration
+  readonly gateway: Gateway
+  readonly authorities: Pick<Authorities, 'current'>
+  readonly telemetry: Telemetry
+  readonly now: () => Date
+}
+
+export interface Listeners {
+  readonly addresses: { readonly main: ListenAddress; readonly admin: ListenAddress; readonly metrics?: ListenAddress }
+  /** Puts a renewed or replaced certificate into service; open connections keep theirs. */
+  readonly refreshTls: () => Promise<void>
+  readonly close: (deadlineMs: number) => Promise<void>
+}
+
+/** @throws {ListenError} with nothing left open */
+export async function openListeners(input: ListenersInput): Promise<Listeners> {
+  const { config } = input
+  const tls = await chooseTls(input)
+  const open: Listener[] = []
+  try {
+    const main = await listen({
+      address: config.listen.address,
+      handle: publicHandler(input),
+      ...(tls && { tls: tls.current() }),
+    })
+    open.push(main)
+    if (config.admin.listen.kind === 'unix')
+      await mkdir(dirname(config.admin.listen.path), { recursive: true, mode: 0o700 })
+    const admin = await listen({ address: config.admin.listen, mode: 0o600, handle: adminHandler(input) })
+    open.push(admin)
+    const metrics = config.metrics && (await listen({ address: config.metrics.listen, handle: metricsHandler(input) }))
+    if (metrics) open.push(metrics)
+    return {
+      addresses: { main: main.address, admin: admin.address, ...(metrics && { metrics: metrics.address }) },
+      async refreshTls() {
+        const renewed = await tls?.refresh()
+        if (renewed) main.replaceTls(renewed)
+      },
+      close: (deadlineMs) => closeAll(open, deadlineMs),
+    }
+  } catch (error) {
+    await closeAll(open, 0)
+    throw error
+  }
+}
+
+async function closeAll(listeners: readonly Listener[], deadlineMs: number): Promise<void> {
+  await Promise.all(listeners.map((listener) => listener.close(deadlineMs)))
+}
+
+async function chooseTls({ config, authorities, now }: ListenersInput): Promise<TlsSource | undefined> {
+  const { tls } = config.listen
+  if (tls === 'off') return undefined
+  if (tls !== 'self') return createFileSource(tls)
+  return createOwnSvidSource({
+    trustDomain: config.trustDomain,
+    dnsNames: [new URL(config.issuer).hostname],
+    authorities: authorities.current,
+    now,
+  })
+}
+
+function publicHandler(input: ListenersInput): RequestHandler {
+  const { gateway, telemetry, newRequestId, now } = input
+  const connection = createConnectionReader(() => gateway.configured().config.listen.trusted_proxies)
+  const hot = createHotLane({ gateway, telemetry, connection })
+  const requestIds = new WeakMap<IncomingMessage, string>()
+  const app = createApp({
+    gateway,
+    telemetry,
+    now,
+    requestId: (env) => requestIds.get(incomingOf(env)) ?? newRequestId(),
+    connection: (env) => connection(incomingOf(env)),
+  })
+  const cold = getRequestListener(app.fetch, { overrideGlobalObjects: false })
+  const admit = createAdmission(telemetry)
+  const log = createAccessLog({ telemetry, connection })
+  return (request, response) => {
+    const requestId = newRequestId()
+    log(request, response, requestId)
+    if (!admit(response, requestId) || hot(request, response, requestId)) return
+    requestIds.set(request, requestId)
+    void cold(request, response)
+  }
+}
+
+/** What the adapter between Node and Hono hands on. */
+function incomingOf(env: unknown): IncomingMessage {
+  return (env as { readonly incoming: IncomingMessage }).incoming
+}
+
+function adminHandler(input: ListenersInput): RequestHandler {
+  const app = createAdminApp({ ...input, status: async () => statusOf(input) })
+  return (request, response) => void getRequestListener(app.fetch, { overrideGlobalObjects: false })(request, response)
+}
+
+async function statusOf({ gateway, authorities, now }: ListenersInput) {
+  const { config } = gateway.configured()
+  const problem = await gateway.ready().then(
+    () => undefined,
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  )
+  return {
+    ready: problem === undefined,
+    ...(problem !== undefined && { problem }),
+    time: now().toISOString(),
+    trust_domain: config.trustDomain,
+    issuer: config.issuer,
+    document: config.digest,
+    bundle_sequence: authorities.current().sequence,
+    authenticators: [...config.authenticators.values()].map(({ name, type }) => ({ name, type })),
+  }
+}
+
+/** `/metrics` alone. */
+function metricsHandler({ metrics }: ListenersInput): RequestHandler {
+  return (request: IncomingMessage, response: ServerResponse) => {
+    if (request.url !== '/metrics') {
+      response.writeHead(404).end()
+      return
+    }
+    metrics().then(
+      ({ contentType, body }) => response.writeHead(200, { 'content-type': contentType }).end(body),
+      () => response.writeHead(500).end(),
+    )
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Opens what is kept: the store, the seal key over it, and the keys of the records.
+ *
+ * @module
+ */
+import { createSealedKeys } from '../adapters/keys/sealed.ts'
+import { createSqliteStore } from '../adapters/stores/sqlite.node.ts'
+import type { Configuration } from '../core/config.ts'
+import type { KeyManager } from '../core/key-manager.ts'
+import { openRecordKeys, type RecordKeys } from '../core/record-keys.ts'
+import type { Store } from '../core/store.ts'
+import { readSealKey } from './seal-key.node.ts'
+import type { ServerSettings } from './settings.ts'
+
+export interface OpenStore {
+  readonly store: Store
+  readonly keys: KeyManager
+  readonly recordKeys: RecordKeys
+}
+
+/** @throws {StoreError} @throws {SealKeyError} @throws {SealError} Nothing stays open, and nothing was overwritten */
+export async function openStore(
+  config: Configuration,
+  { purpose, env }: Pick<ServerSettings, 'purpose' | 'env'>,
+  randomBytes: (size: number) => Uint8Array,
+): Promise<OpenStore> {
+  const store = createSqliteStore({ path: config.store.path, trustDomain: config.trustDomain, purpose })
+  try {
+    const sealKey = await readSealKey({ seal: config.seal, env, storeIsEmpty: await isEmpty(store) })
+    const keys = createSealedKeys({ sealKey, trustDomain: config.trustDomain, randomBytes })
+    return { store, keys, recordKeys: await openRecordKeys(store, keys) }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function isEmpty(store: Store): Promise<boolean> {
+  const documents = await Promise.all(['authorities', 'records/keys'].map((name) => store.readDocument(name)))
+  return documents.every(({ version }) => version === 0) && (await store.listChains()).length === 0
+}

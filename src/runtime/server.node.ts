@@ -1,0 +1,220 @@
+/**
+ * A gateway on Node: chooses the adapters, opens the listeners, keeps the clockwork going, stops in order.
+ *
+ * @module
+ */
+import { createConnectUpstream } from '../adapters/connect-upstream.node.ts'
+import { createFileReader } from '../adapters/file-reader.node.ts'
+import { createUpstreamFiles } from '../adapters/keys/upstream-files.node.ts'
+import { createRecordWriter } from '../adapters/stores/record-writer.node.ts'
+import type { RecordWriter, RefusalLimiter } from '../core/audit.ts'
+import { type Authorities, createAuthorities } from '../core/authorities.ts'
+import type { RingPlan } from '../core/authority-plan.ts'
+import type { Configuration } from '../core/config.ts'
+import { createGateway, type Gateway } from '../core/gateway.ts'
+import { formatListenAddress } from '../core/listen-address.ts'
+import { createOperator } from '../core/operator.ts'
+import { createRecordKeeper } from '../core/record-keeper.ts'
+import { createRecords } from '../core/records.ts'
+import { createRefusalLimiter } from '../core/refusal-limiter.ts'
+import type { Telemetry } from '../core/telemetry.ts'
+import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
+import { formatHex } from '../protocol/encoding.ts'
+import { startClockwork, type Task } from './clockwork.node.ts'
+import { loadConfiguration, watchConfiguration } from './configuration.node.ts'
+import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
+import { type Listeners, openListeners } from './listeners.node.ts'
+import { type OpenStore, openStore } from './open-store.node.ts'
+import { createRandomPool } from './random-pool.node.ts'
+import { createReload } from './reload.node.ts'
+import type { ServerSettings } from './settings.ts'
+
+export interface ServerDeps {
+  readonly telemetry: Telemetry
+  readonly metrics: AdminDeps['metrics']
+}
+
+export interface RunningServer {
+  readonly gateway: Gateway
+  readonly addresses: Listeners['addresses']
+  readonly reload: () => Promise<ReloadOutcome>
+  /** Finishes what was accepted, signs the head of the records, closes the store. */
+  readonly close: () => Promise<void>
+}
+
+/** The ways to tell the time and to be random that all parts share. */
+interface Sources {
+  readonly now: () => Date
+  readonly monotonicMs: () => number
+  readonly randomBytes: (size: number) => Uint8Array
+  readonly newRequestId: () => string
+}
+
+const refreshMs = 5_000
+const headMs = 60_000
+const stopDeadlineMs = 20_000
+const chain = 'main'
+
+/**
+ * @throws {ConfigurationError} @throws {DocumentError} @throws {StoreError} @throws {SealKeyError} @throws {SealError}
+ *   @throws {ListenError} with nothing left open
+ */
+export async function startServer(settings: ServerSettings, deps: ServerDeps): Promise<RunningServer> {
+  const config = await loadConfiguration(settings.configFile)
+  const sources = createSources()
+  const opened = await openStore(config, settings, sources.randomBytes)
+  try {
+    return await assemble({ settings, config, opened, sources, ...deps })
+  } catch (error) {
+    await opened.store.close()
+    throw error
+  }
+}
+
+function createSources(): Sources {
+  const randomBytes = createRandomPool()
+  return {
+    now: () => new Date(),
+    monotonicMs: () => performance.now(),
+    randomBytes,
+    newRequestId: () => formatHex(randomBytes(12)),
+  }
+}
+
+interface Parts extends ServerDeps {
+  readonly settings: ServerSettings
+  readonly config: Configuration
+  readonly opened: OpenStore
+  readonly sources: Sources
+}
+
+async function assemble(parts: Parts): Promise<RunningServer> {
+  const { settings, config, opened, sources, telemetry, metrics } = parts
+  const { store, recordKeys } = opened
+  let holder: ConfigurationHolder | undefined
+  const authorities = createNodeAuthorities(parts, () => holder?.configured().config ?? config)
+  await authorities.refresh()
+  holder = createHolder(parts, authorities)
+  const { configured } = holder
+
+  const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
+  const limiter = createRefusalLimiter({ perMinute: () => configured().config.limits.refusals })
+  const gateway = createGateway({
+    ...sources,
+    configured,
+    authorities,
+    store,
+    records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
+    telemetry,
+  })
+  const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain: config.trustDomain })
+  const reload = createReload({
+    configFile: settings.configFile,
+    holder,
+    authorities,
+    writer,
+    telemetry,
+    now: sources.now,
+  })
+  const listeners = await openListeners({
+    ...sources,
+    config,
+    gateway,
+    operator: createOperator({ ...sources, authorities, store, writer, configured }),
+    records,
+    telemetry,
+    metrics,
+    authorities,
+    reload,
+  })
+  const keepCounts = (all: boolean) => keepCountedRefusals(limiter, writer, sources.now(), all)
+  const tasks: readonly Task[] = [
+    { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
+    { name: 'tls', everyMs: refreshMs, run: listeners.refreshTls },
+    { name: 'counted refusals', everyMs: refreshMs, run: () => keepCounts(false) },
+    { name: 'head of the records', everyMs: headMs, run: records.signHeads },
+  ]
+  const clockwork = startClockwork(tasks, telemetry)
+  const requestReload = () => reload(sources.newRequestId())
+  const watcher = watchConfiguration(settings.configFile, () => void requestReload())
+
+  reportStart(parts, listeners)
+  return {
+    gateway,
+    addresses: listeners.addresses,
+    reload: requestReload,
+    async close() {
+      watcher.close()
+      await listeners.close(stopDeadlineMs)
+      await clockwork.close()
+      await keepCounts(true)
+      await records.signHeads()
+      await writer.close()
+      await holder?.close()
+      await store.close()
+      telemetry.log('info', 'stopped')
+    },
+  }
+}
+
+function createNodeAuthorities(
+  { opened, sources, telemetry, config }: Parts,
+  current: () => Configuration,
+): Authorities {
+  return createAuthorities({
+    ...sources,
+    store: opened.store,
+    keys: opened.keys,
+    telemetry,
+    trustDomain: config.trustDomain,
+    issuer: () => current().issuer,
+    plans: () => ringPlans(current()),
+    upstream: () => {
+      const files = current().authorities.x509.upstream
+      return files && createUpstreamFiles(files)
+    },
+  })
+}
+
+function createHolder({ config, opened, sources, telemetry }: Parts, authorities: Authorities): ConfigurationHolder {
+  const files = createFileReader()
+  return createConfigurationHolder(config, {
+    ...sources,
+    store: opened.store,
+    ours: authorities.current,
+    connect: createConnectUpstream({ files, monotonicMs: sources.monotonicMs }),
+    files,
+    shareFetches: true,
+    telemetry,
+  })
+}
+
+function ringPlans({ authorities: { x509, jwt } }: Configuration): readonly RingPlan[] {
+  return [
+    { ring: 'x509', algorithm: x509.algorithm, ttlSeconds: x509.ttlSeconds },
+    ...jwt.algorithms.map(
+      (algorithm): RingPlan => ({ ring: `jwt/${algorithm}`, algorithm, ttlSeconds: jwt.ttlSeconds }),
+    ),
+  ]
+}
+
+async function keepCountedRefusals(
+  limiter: RefusalLimiter,
+  writer: RecordWriter,
+  now: Date,
+  all: boolean,
+): Promise<void> {
+  const entries = limiter.takeCounted(now, { all })
+  if (entries.length > 0) await writer.append(entries)
+}
+
+function reportStart({ config, telemetry }: Parts, { addresses }: Listeners): void {
+  telemetry.gauge('apostille_config_valid', 1)
+  for (const { message, line, path } of config.warnings) telemetry.log('warning', message, { line, path })
+  telemetry.log('info', 'ready', {
+    trust_domain: config.trustDomain,
+    issuer: config.issuer,
+    listen: formatListenAddress(addresses.main),
+    admin: formatListenAddress(addresses.admin),
+  })
+}

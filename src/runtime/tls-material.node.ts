@@ -1,0 +1,99 @@
+/**
+ * The certificate that a listener shows: an SVID of our own, renewed at half of its life, or files, read again when they
+ * change.
+ *
+ * @module
+ */
+import { generateKeyPair, randomBytes } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import type { AuthoritySnapshot } from '../core/authority-snapshot.ts'
+import { formatPem } from '../protocol/encoding.ts'
+import { buildSpiffeId, type TrustDomain } from '../protocol/spiffe-id.ts'
+import { buildX509Svid } from '../protocol/x509-svid.ts'
+
+/** Certificate chain and key, PEM. */
+export interface TlsMaterial {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface TlsSource {
+  readonly current: () => TlsMaterial
+  /** Looks whether it is time for another; answers it when there is one. */
+  readonly refresh: () => Promise<TlsMaterial | undefined>
+}
+
+export interface OwnSvidInput {
+  readonly trustDomain: TrustDomain
+  readonly dnsNames: readonly string[]
+  readonly authorities: () => AuthoritySnapshot
+  readonly now: () => Date
+}
+
+const ownSvidTtlSeconds = 3600
+const makeKeyPair = promisify(generateKeyPair)
+
+/** `spiffe://<trust domain>/apostille/server`, which also names the issuer's host. */
+export async function createOwnSvidSource(input: OwnSvidInput): Promise<TlsSource> {
+  const spiffeId = buildSpiffeId(input.trustDomain, '/apostille/server')
+  let held = await issue()
+
+  async function issue() {
+    const { privateKey, publicKey } = await makeKeyPair('ec', { namedCurve: 'P-256' })
+    const snapshot = input.authorities()
+    const active = snapshot.x509()
+    const now = input.now()
+    const svid = await buildX509Svid(active.authority, {
+      spiffeId,
+      publicKeyInfo: publicKey.export({ type: 'spki', format: 'der' }),
+      serialNumber: randomBytes(16),
+      now,
+      ttlSeconds: Math.min(ownSvidTtlSeconds, active.slotSeconds),
+      dnsNames: input.dnsNames,
+    })
+    const material: TlsMaterial = {
+      cert: [svid.certificate, ...active.chain].map((der) => formatPem('CERTIFICATE', der)).join(''),
+      key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    }
+    const renewAt = new Date((now.getTime() + svid.expiresAt.getTime()) / 2)
+    return { material, renewAt, signedBy: active.id }
+  }
+
+  return {
+    current: () => held.material,
+    async refresh() {
+      if (input.now() < held.renewAt && input.authorities().x509().id === held.signedBy) return undefined
+      held = await issue()
+      return held.material
+    },
+  }
+}
+
+export async function createFileSource(files: {
+  readonly certificate: string
+  readonly key: string
+}): Promise<TlsSource> {
+  let stamp = await stampOf(files)
+  let material = await read(files)
+  return {
+    current: () => material,
+    async refresh() {
+      const now = await stampOf(files)
+      if (now === stamp) return undefined
+      material = await read(files)
+      stamp = now
+      return material
+    },
+  }
+}
+
+async function stampOf(files: { readonly certificate: string; readonly key: string }): Promise<string> {
+  const stats = await Promise.all([files.certificate, files.key].map((path) => stat(path, { bigint: true })))
+  return stats.map(({ ino, mtimeNs, size }) => `${ino} ${mtimeNs} ${size}`).join(' ')
+}
+
+async function read(files: { readonly certificate: string; readonly key: string }): Promise<TlsMaterial> {
+  const [cert, key] = await Promise.all([readFile(files.certificate, 'utf8'), readFile(files.key, 'utf8')])
+  return { cert, key }
+}
