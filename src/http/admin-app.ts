@@ -5,6 +5,7 @@
  * @module
  */
 import { Hono } from 'hono'
+import type { Gateway } from '../core/gateway.ts'
 import type { Operator } from '../core/operator.ts'
 import type { Records } from '../core/records.ts'
 import { Refusal } from '../core/refusal.ts'
@@ -29,6 +30,7 @@ export interface ReloadOutcome {
 }
 
 export interface AdminDeps {
+  readonly gateway: Pick<Gateway, 'published'>
   readonly operator: Operator
   readonly records: Records
   readonly telemetry: Telemetry
@@ -57,6 +59,11 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
   app.post('/v1/reload', async (c) => {
     const outcome = await deps.reload(c.get('requestId'))
     return c.json(outcome, outcome.applied ? 200 : 409)
+  })
+  app.get('/v1/bundle', (c) => {
+    const { bundle, bundlePem } = deps.gateway.published()
+    const { body, contentType } = c.req.query('format') === 'pem' ? bundlePem : bundle
+    return c.body(new TextDecoder().decode(body), 200, { 'content-type': contentType })
   })
   app.get('/v1/status', async (c) => c.json(await deps.status()))
   app.get('/metrics', async (c) => {

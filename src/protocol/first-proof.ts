@@ -4,10 +4,11 @@
  *
  *     FirstProof ::= SEQUENCE { ruleDigest OCTET STRING (SIZE(32)), at Time, joinToken UTF8String OPTIONAL }
  *
- * The object identifier is made from a UUID, which needs no registration. The extension is not critical, so that peers
- * that do not know it pass it over (RFC 5280 §4.2).
+ * The object identifier is a UUID in pieces below Microsoft's arc for generated identifiers, which needs no registration.
+ * `2.25.<UUID>` needs none either, but Go's `crypto/x509` refuses whole certificates for an arc above 31 bits. The
+ * extension is not critical, so that peers that do not know it pass it over (RFC 5280 §4.2).
  *
- * @see {@link https://www.itu.int/rec/T-REC-X.667 X.667 §6.3}
+ * @see {@link https://learn.microsoft.com/en-us/windows/win32/ad/generating-an-object-identifier Generating an object identifier}
  * @module
  */
 import { Buffer } from 'node:buffer'
@@ -16,7 +17,7 @@ import { derNode, derTime, formatDer } from './der-writer.ts'
 import { formatHex, parseHex } from './encoding.ts'
 import { ProtocolError } from './errors.ts'
 
-export const firstProofOid = '2.25.293895162660806097912506803741966180509'
+export const firstProofOid = '1.2.840.113556.1.8000.2554.56602.9792.59433.19329.41770.15990951.10199197'
 
 export interface FirstProof {
   /** Digest of the rule's `from`, `when` and `spiffe_id`, lower-case hex of 32 bytes. */

@@ -7,14 +7,16 @@
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
-import { getRequestListener } from '@hono/node-server'
+import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Authorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
 import type { Gateway } from '../core/gateway.ts'
 import type { ListenAddress } from '../core/listen-address.ts'
+import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { type AdminDeps, createAdminApp } from '../http/admin-app.ts'
 import { createApp } from '../http/app.ts'
+import { problemAnswer, refusalOf } from '../http/problem.ts'
 import { createAccessLog } from './access-log.node.ts'
 import { createAdmission } from './admission.node.ts'
 import { createHotLane } from './hot-lane.node.ts'
@@ -73,13 +75,13 @@ async function closeAll(listeners: readonly Listener[], deadlineMs: number): Pro
   await Promise.all(listeners.map((listener) => listener.close(deadlineMs)))
 }
 
-async function chooseTls({ config, authorities, now }: ListenersInput): Promise<TlsSource | undefined> {
+async function chooseTls({ config, gateway, authorities, now }: ListenersInput): Promise<TlsSource | undefined> {
   const { tls } = config.listen
   if (tls === 'off') return undefined
   if (tls !== 'self') return createFileSource(tls)
   return createOwnSvidSource({
     trustDomain: config.trustDomain,
-    dnsNames: [new URL(config.issuer).hostname],
+    dnsNames: () => [new URL(gateway.configured().config.issuer).hostname],
     authorities: authorities.current,
     now,
   })
@@ -97,16 +99,46 @@ function publicHandler(input: ListenersInput): RequestHandler {
     requestId: (env) => requestIds.get(incomingOf(env)) ?? newRequestId(),
     connection: (env) => connection(incomingOf(env)),
   })
-  const cold = getRequestListener(app.fetch, { overrideGlobalObjects: false })
-  const admit = createAdmission(telemetry)
+  const answer = (request: IncomingMessage, response: ServerResponse, requestId: string) => {
+    if (hot(request, response, requestId)) return
+    requestIds.set(request, requestId)
+    void getRequestListener(app.fetch, {
+      ...honoOptions,
+      errorHandler: (error) => answerUnreadable(error, requestId),
+    })(request, response)
+  }
   const log = createAccessLog({ telemetry, connection })
+  const admission = createAdmission({ telemetry, monotonicMs: () => performance.now(), inFlight: log.inFlight })
   return (request, response) => {
     const requestId = newRequestId()
-    log(request, response, requestId)
-    if (!admit(response, requestId) || hot(request, response, requestId)) return
-    requestIds.set(request, requestId)
-    void cold(request, response)
+    log.begin(request, response, requestId)
+    // A process that is busy is alive: a probe that is shed would have it killed.
+    if (request.url === '/livez' || admission.admits()) return answer(request, response, requestId)
+    admission.wait({
+      answer: () => answer(request, response, requestId),
+      refuse: () => answerOverloaded(response, requestId),
+      isGone: () => request.destroyed || request.aborted,
+    })
   }
+}
+
+function answerOverloaded(response: ServerResponse, requestId: string): void {
+  const { status, headers, body } = problemAnswer(new Refusal('overloaded', 'too many requests at once'), requestId)
+  response.writeHead(status, { ...headers, 'x-request-id': requestId, 'content-length': Buffer.byteLength(body) })
+  response.end(body)
+}
+
+/** The name stands in for a `Host` that is missing, as in probes of HTTP/1.0: nothing here depends on it. */
+const honoOptions = { overrideGlobalObjects: false, hostname: 'localhost' }
+
+/** What fails before the application sees it: a target or a `Host` that is no part of a URL. */
+function answerUnreadable(error: unknown, requestId: string): Response {
+  const unreadable = error instanceof RequestError
+  const refusal = unreadable
+    ? new Refusal('malformed_request', 'the request target or its Host is no part of a URL', { cause: error })
+    : refusalOf(error)
+  const { status, headers, body } = problemAnswer(refusal, requestId)
+  return new Response(body, { status, headers: { ...headers, 'x-request-id': requestId } })
 }
 
 /** What the adapter between Node and Hono hands on. */
@@ -116,7 +148,8 @@ function incomingOf(env: unknown): IncomingMessage {
 
 function adminHandler(input: ListenersInput): RequestHandler {
   const app = createAdminApp({ ...input, status: async () => statusOf(input) })
-  return (request, response) => void getRequestListener(app.fetch, { overrideGlobalObjects: false })(request, response)
+  const answer = getRequestListener(app.fetch, honoOptions)
+  return (request, response) => void answer(request, response)
 }
 
 async function statusOf({ gateway, authorities, now }: ListenersInput) {
@@ -132,6 +165,7 @@ async function statusOf({ gateway, authorities, now }: ListenersInput) {
     trust_domain: config.trustDomain,
     issuer: config.issuer,
     document: config.digest,
+    configuration: gateway.configurationRefused() ? 'refused' : 'current',
     bundle_sequence: authorities.current().sequence,
     authenticators: [...config.authenticators.values()].map(({ name, type }) => ({ name, type })),
   }

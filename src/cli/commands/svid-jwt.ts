@@ -1,0 +1,81 @@
+/**
+ * `apostille svid jwt`
+ *
+ * @module
+ */
+import { type Command, Option } from 'commander'
+import { CliError } from '../cli-error.ts'
+import { writeFileWhole } from '../files.ts'
+import { act, examples, type WorkloadOptions, withProof, withRequired } from '../options.ts'
+import { formatFields, formatMoment, type Output } from '../output.ts'
+import { openServerWithProof, readJsonAnswer } from '../server-call.ts'
+import { collect, parseDuration } from '../values.ts'
+
+interface JwtSvidOptions extends WorkloadOptions {
+  readonly audience: readonly string[]
+  readonly spiffeId?: string
+  readonly ttl?: number
+  readonly out?: string
+}
+
+interface JwtSvidDocument {
+  readonly spiffe_id: string
+  readonly token: string
+  readonly expires_at: string
+}
+
+export function define(command: Command): void {
+  command.description(
+    'Get a JWT-SVID. The token alone goes to standard output; on a terminal its claims are shown beside it, on standard error.',
+  )
+  withRequired(
+    withProof(command),
+    new Option(
+      '--audience <audience>',
+      'required: who the token is for; may be given again where the rule allows it',
+    ).argParser(collect),
+  )
+    .option('--spiffe-id <id>', 'which of the identities of the proof (default: the first)')
+    .option('--ttl <duration>', "how long it lives, such as 5m (default: the rule's jwt_ttl)", parseDuration)
+    .option('--out <file>', 'write the token to this file, mode 0600, by rename (default: standard output)')
+  examples(
+    command,
+    'svid jwt --audience https://api.example.org --server https://id.example.org --token-file /var/run/token',
+    'svid jwt --audience sts.amazonaws.com --out token --server https://id.example.org --cert-file svid.pem --key-file svid.key',
+  )
+  act<JwtSvidOptions>(command, async (output, options) => {
+    const call = await openServerWithProof(options)
+    const answer = await call({ method: 'POST', path: '/v1/svid/jwt', body: requestOf(options) })
+    const svid = readJsonAnswer<JwtSvidDocument>(answer)
+    if (typeof svid.token !== 'string') throw new CliError('the answer holds no token', { code: 'unexpected_answer' })
+    await (options.out === undefined ? show(output, svid) : save(output, svid, options.out))
+  })
+}
+
+function requestOf({ audience, spiffeId, ttl }: JwtSvidOptions) {
+  return { audience, spiffe_id: spiffeId, ttl_seconds: ttl }
+}
+
+function show(output: Output, svid: JwtSvidDocument): void {
+  output.result(svid, svid.token)
+  if (process.stdout.isTTY)
+    output.note(
+      `\n${JSON.stringify(claimsOf(svid.token), null, 2)}\nexpires ${formatMoment(new Date(svid.expires_at), new Date())}`,
+    )
+}
+
+async function save(output: Output, { token, ...svid }: JwtSvidDocument, file: string): Promise<void> {
+  await writeFileWhole(file, `${token}\n`, 0o600)
+  output.result({ ...svid, file }, () =>
+    formatFields([
+      ['spiffe id', svid.spiffe_id],
+      ['expires', formatMoment(new Date(svid.expires_at), new Date())],
+      ['token', file],
+    ]),
+  )
+}
+
+/** For showing only: nothing is verified here, as the server that was asked vouches for it. */
+function claimsOf(token: string): unknown {
+  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as unknown
+}

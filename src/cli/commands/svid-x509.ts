@@ -1,0 +1,141 @@
+/**
+ * `apostille svid x509`
+ *
+ * @module
+ */
+import { generateKeyPair, type KeyObject } from 'node:crypto'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { type Command, Option } from 'commander'
+import { type SignatureAlgorithm, signWithKey } from '../../protocol/algorithms.ts'
+import { type Certificate, parseCertificate } from '../../protocol/certificate.ts'
+import { buildCertificateRequest } from '../../protocol/certificate-request-writer.ts'
+import { formatHex, formatPem, parsePem } from '../../protocol/encoding.ts'
+import { ProtocolError } from '../../protocol/errors.ts'
+import { CliError } from '../cli-error.ts'
+import { makeFolder, writeFileWhole } from '../files.ts'
+import { act, examples, type WorkloadOptions, withProof, withRequired } from '../options.ts'
+import { formatFields, formatMoment } from '../output.ts'
+import { openServerWithProof, readJsonAnswer } from '../server-call.ts'
+import { parseDuration } from '../values.ts'
+
+interface X509SvidOptions extends WorkloadOptions {
+  readonly out: string
+  readonly keyType: KeyTypeName
+  readonly spiffeId?: string
+  readonly ttl?: number
+}
+
+interface X509SvidDocument {
+  readonly spiffe_id: string
+  readonly certificates: string
+  readonly bundle: string
+  readonly expires_at: string
+}
+
+type KeyTypeName = 'ec-p256' | 'ec-p384' | 'rsa-2048'
+
+interface NewKey {
+  readonly privateKey: KeyObject
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKeyInfo: Buffer
+  readonly algorithm: SignatureAlgorithm
+}
+
+const makeKeyPair = promisify(generateKeyPair)
+
+export function define(command: Command): void {
+  command.description(
+    'Get an X.509-SVID, or renew one that is the proof itself. The key is made here and never leaves this machine. DIR gets svid.pem (leaf first, 0644), svid.key (PKCS#8, 0600) and bundle.pem (0644), each by rename.',
+  )
+  withRequired(
+    withProof(command),
+    new Option('--out <dir>', 'required: folder for the files; made when it is not there'),
+  )
+    .addOption(
+      new Option('--key-type <type>', 'kind of key').choices(['ec-p256', 'ec-p384', 'rsa-2048']).default('ec-p256'),
+    )
+    .option('--spiffe-id <id>', 'which of the identities of the proof (default: the first)')
+    .option('--ttl <duration>', "how long it lives, such as 1h (default: the rule's x509_ttl)", parseDuration)
+  examples(
+    command,
+    'svid x509 --out ./svid --server https://id.example.org --token-file /var/run/token',
+    'svid x509 --out ./svid --server https://id.example.org --cert-file svid/svid.pem --key-file svid/svid.key',
+  )
+  act<X509SvidOptions>(command, async (output, options) => {
+    const call = await openServerWithProof(options)
+    const key = await makeKey(options.keyType)
+    const body = { csr: await requestText(key), spiffe_id: options.spiffeId, ttl_seconds: options.ttl }
+    const svid = readJsonAnswer<X509SvidDocument>(await call({ method: 'POST', path: '/v1/svid/x509', body }))
+    const leaf = checkAnswer(svid, key)
+    const files = await save(options.out, svid, key)
+    const serialNumber = formatHex(leaf.serialNumber)
+    output.result({ spiffe_id: svid.spiffe_id, serial_number: serialNumber, expires_at: svid.expires_at, files }, () =>
+      formatFields([
+        ['spiffe id', svid.spiffe_id],
+        ['serial number', serialNumber],
+        ['expires', formatMoment(leaf.notAfter, new Date())],
+        ['certificate', files.certificate],
+        ['key', files.key],
+        ['bundle', files.bundle],
+      ]),
+    )
+  })
+}
+
+async function makeKey(type: KeyTypeName): Promise<NewKey> {
+  const { privateKey, publicKey } =
+    type === 'rsa-2048'
+      ? await makeKeyPair('rsa', { modulusLength: 2048 })
+      : await makeKeyPair('ec', { namedCurve: type === 'ec-p256' ? 'P-256' : 'P-384' })
+  const algorithms = { 'ec-p256': 'ES256', 'ec-p384': 'ES384', 'rsa-2048': 'RS256' } as const
+  return {
+    privateKey,
+    publicKeyInfo: publicKey.export({ type: 'spki', format: 'der' }),
+    algorithm: algorithms[type],
+  }
+}
+
+async function requestText({ privateKey, publicKeyInfo, algorithm }: NewKey): Promise<string> {
+  const signer = {
+    algorithm,
+    publicKey: publicKeyInfo,
+    sign: (data: Uint8Array) => signWithKey(algorithm, privateKey, data),
+  }
+  return formatPem('CERTIFICATE REQUEST', await buildCertificateRequest(signer))
+}
+
+/** The leaf, when it is for our key and says the SPIFFE ID that the answer says. */
+function checkAnswer(svid: X509SvidDocument, { publicKeyInfo }: NewKey): Certificate {
+  const leaf = readLeaf(svid.certificates)
+  if (leaf === undefined) throw new CliError('the answer holds no certificate', { code: 'unexpected_answer' })
+  if (!leaf.publicKeyInfo.equals(publicKeyInfo))
+    throw new CliError('the certificate of the answer is not for the key that was sent', { code: 'unexpected_answer' })
+  if (leaf.subjectAltName?.uris.join() !== svid.spiffe_id)
+    throw new CliError('the certificate of the answer is not for its SPIFFE ID', { code: 'unexpected_answer' })
+  return leaf
+}
+
+function readLeaf(certificates: unknown): Certificate | undefined {
+  try {
+    const [der] = parsePem('CERTIFICATE', String(certificates))
+    return der && parseCertificate(der)
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined
+    throw error
+  }
+}
+
+/** The certificate goes last: whoever waits for it finds its key there. */
+async function save(folder: string, svid: X509SvidDocument, { privateKey }: NewKey) {
+  const files = {
+    certificate: join(folder, 'svid.pem'),
+    key: join(folder, 'svid.key'),
+    bundle: join(folder, 'bundle.pem'),
+  }
+  await makeFolder(folder)
+  await writeFileWhole(files.bundle, svid.bundle, 0o644)
+  await writeFileWhole(files.key, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600)
+  await writeFileWhole(files.certificate, svid.certificates, 0o644)
+  return files
+}

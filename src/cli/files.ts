@@ -1,0 +1,40 @@
+/**
+ * Files that flags name: read, and replaced as a whole.
+ *
+ * @module
+ */
+import { mkdir, readFile } from 'node:fs/promises'
+import { text as readStream } from 'node:stream/consumers'
+import { type FileContent, replaceFile } from '../runtime/replace-file.node.ts'
+import { CliError } from './cli-error.ts'
+
+/** `-` is standard input. @param what Such as `the token`. @throws {CliError} `file` */
+export async function readTextFile(path: string, what: string): Promise<string> {
+  try {
+    return path === '-' ? await readStream(process.stdin) : await readFile(path, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'this user may not read it' : code
+    throw new CliError(`cannot read ${what} from ${path}: ${why}`, { code: 'file', cause })
+  }
+}
+
+/** 0600 for what holds a secret, 0644 for what everybody may read. @throws {CliError} `file` */
+export async function writeFileWhole(path: string, content: FileContent, mode: 0o600 | 0o644): Promise<void> {
+  await translate(path, () => replaceFile(path, content, mode))
+}
+
+/** @throws {CliError} `file` */
+export async function makeFolder(path: string): Promise<void> {
+  await translate(path, () => mkdir(path, { recursive: true }))
+}
+
+async function translate(path: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work()
+  } catch (cause) {
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException
+    const why = { ENOENT: 'its folder is not there', EACCES: 'this user may not write there' }[code] ?? code
+    throw new CliError(`cannot write ${path}: ${why}`, { code: 'file', cause })
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * The program: its commands by name, each loaded when it is the one that was asked for.
+ *
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { CliError, usageError } from './cli-error.ts'
+import { currentInvocation } from './invocation.ts'
+import type { CommandModule } from './options.ts'
+import { type OutputFormat, writeError } from './output.ts'
+
+interface CommandRow {
+  readonly summary: string
+  readonly load: () => Promise<CommandModule>
+}
+
+const groups: Readonly<Record<string, string>> = {
+  svid: 'Get SVIDs for a proof of identity',
+  'join-token': 'Tokens with which a workload starts',
+  authority: 'The keys that sign',
+  records: 'What was asked, decided and issued',
+}
+
+const changeAuthority = () => import('./commands/authority-change.ts')
+
+/** Every command, in the order of the help. */
+export const commands: Readonly<Record<string, CommandRow>> = {
+  dev: { summary: 'Run a gateway for development, without configuration', load: () => import('./commands/dev.ts') },
+  serve: { summary: 'Run the gateway', load: () => import('./commands/serve.ts') },
+  check: { summary: 'Check a configuration document', load: () => import('./commands/check.ts') },
+  'svid jwt': { summary: 'Get a JWT-SVID', load: () => import('./commands/svid-jwt.ts') },
+  'svid x509': { summary: 'Get or renew an X.509-SVID', load: () => import('./commands/svid-x509.ts') },
+  identities: { summary: 'Show which SPIFFE IDs a proof has', load: () => import('./commands/identities.ts') },
+  bundle: { summary: 'Show the trust bundle of the gateway', load: () => import('./commands/bundle.ts') },
+  'join-token create': { summary: 'Make a join token', load: () => import('./commands/join-token-create.ts') },
+  'join-token list': { summary: 'List join tokens', load: () => import('./commands/join-token-list.ts') },
+  'join-token revoke': { summary: 'Revoke a join token', load: () => import('./commands/join-token-revoke.ts') },
+  'authority list': { summary: 'List signing authorities', load: () => import('./commands/authority-list.ts') },
+  'authority prepare': {
+    summary: 'Put a fresh successor in place of the one that stands ready',
+    load: changeAuthority,
+  },
+  'authority activate': { summary: 'Let the successor sign from now on', load: changeAuthority },
+  'authority taint': { summary: 'Take nothing as a proof that an authority signed', load: changeAuthority },
+  'authority revoke': { summary: 'Taint an authority and take it out of the bundle', load: changeAuthority },
+  'records list': { summary: 'List records', load: () => import('./commands/records-list.ts') },
+  'records follow': { summary: 'Show records as they are kept', load: () => import('./commands/records-follow.ts') },
+  'records verify': {
+    summary: 'Look for records that were changed or removed',
+    load: () => import('./commands/records-verify.ts'),
+  },
+  'records export': { summary: 'Write all records as JSON lines', load: () => import('./commands/records-export.ts') },
+  'records prune': { summary: 'Remove old records', load: () => import('./commands/records-prune.ts') },
+  'records key': {
+    summary: 'Show the public key that signs the records',
+    load: () => import('./commands/records-key.ts'),
+  },
+  reload: { summary: 'Put a changed configuration into use', load: () => import('./commands/reload.ts') },
+}
+
+/** Sets the exit code of the process: 0 done, 1 refused or failed, 2 used wrongly. */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  endQuietlyOnBrokenPipe()
+  const format = askedFormat(args)
+  try {
+    const program = await createProgram(args, format)
+    await program.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error, format, args)
+  }
+}
+
+/** With `apostille … | head` the reader leaves early, and that is no failure. */
+function endQuietlyOnBrokenPipe(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0)
+      throw error
+    })
+}
+
+/** Before anything is parsed: errors of usage are told in the format that was asked for, too. */
+function askedFormat(args: readonly string[]): OutputFormat {
+  const at = args.indexOf('--output')
+  return args.includes('--output=json') || (at >= 0 && args[at + 1] === 'json') ? 'json' : 'text'
+}
+
+async function createProgram(args: readonly string[], format: OutputFormat): Promise<Command> {
+  const program = new Command('apostille')
+  program
+    .description('Workload identity issuer and federation gateway.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined, ...(format === 'json' && { writeErr: () => undefined }) })
+    .addHelpText('after', `\nStart with:\n  ${currentInvocation()} dev`)
+  const parents = new Map(
+    Object.entries(groups).map(([name, summary]) => [name, new Command(name).description(summary)]),
+  )
+  const asked = pathOf(args)
+  for (const [path, row] of Object.entries(commands)) {
+    const [first = '', second] = path.split(' ')
+    const parent = second === undefined ? program : parentOf(program, parents, first)
+    const command = parent.command(second ?? first).description(row.summary)
+    if (path === asked) (await row.load()).define(command)
+  }
+  return program
+}
+
+/** A group has its place where the first of its commands has. */
+function parentOf(program: Command, parents: ReadonlyMap<string, Command>, name: string): Command {
+  const parent = parents.get(name) ?? new Command(name)
+  if (!program.commands.includes(parent)) {
+    parent.copyInheritedSettings(program)
+    program.addCommand(parent)
+  }
+  return parent
+}
+
+/** The command, or else the group, that the arguments name. */
+function pathOf(args: readonly string[]): string | undefined {
+  const [first = '', second = ''] = args.filter((word) => !word.startsWith('-') && word !== 'help')
+  return [`${first} ${second}`, first].find((path) => Object.hasOwn(commands, path) || Object.hasOwn(groups, path))
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    readonly version: string
+  }
+  return version
+}
+
+function report(error: unknown, format: OutputFormat, args: readonly string[]): number {
+  if (error instanceof CommanderError) return reportUsage(error, format, args)
+  if (error instanceof CliError) {
+    writeError(format, error)
+    return error.exitCode
+  }
+  const bug = error instanceof Error ? error : new Error(String(error))
+  const place =
+    bug.stack
+      ?.split('\n')
+      .find((line) => line.startsWith('    at '))
+      ?.trim() ?? ''
+  writeError(
+    format,
+    new CliError(`${bug.name}: ${bug.message}`, { code: 'internal', hint: `This is a bug in apostille, ${place}` }),
+  )
+  return 1
+}
+
+function reportUsage(error: CommanderError, format: OutputFormat, args: readonly string[]): number {
+  if (error.exitCode === 0) return 0
+  // With no command the help was written, and says it all.
+  if (error.code === 'commander.help' && format === 'text') return 2
+  const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+  const path = pathOf(args)
+  writeError(
+    format,
+    usageError(
+      error.code === 'commander.help' ? 'no command was given' : message,
+      `See: ${currentInvocation()}${path === undefined ? '' : ` ${path}`} --help`,
+    ),
+  )
+  return 2
+}

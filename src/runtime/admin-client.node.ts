@@ -1,0 +1,150 @@
+/**
+ * Talks to the admin socket of a running gateway.
+ *
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { dirname, resolve } from 'node:path'
+import { parseDocument } from 'yaml'
+
+export interface AdminRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | undefined>>
+  readonly body?: unknown
+}
+
+export interface AdminAnswer {
+  readonly status: number
+  /** Parsed JSON; `undefined` when it is none. */
+  readonly body: unknown
+}
+
+export interface AdminClient {
+  readonly socketPath: string
+  /** @throws {AdminUnreachable} */
+  readonly call: (request: AdminRequest) => Promise<AdminAnswer>
+  /** The answer's body as it comes. @throws {AdminUnreachable} also while it is read */
+  readonly stream: (
+    request: AdminRequest,
+  ) => Promise<{ readonly status: number; readonly chunks: AsyncIterable<Buffer> }>
+}
+
+/** A configuration that does not say where the admin socket is. */
+export class AdminSocketError extends Error {
+  override readonly name = 'AdminSocketError'
+}
+
+/** Nobody answers on the admin socket, or this user may not open it. */
+export class AdminUnreachable extends Error {
+  override readonly name = 'AdminUnreachable'
+  readonly reason: 'not_running' | 'not_allowed' | 'broken_off'
+
+  constructor(reason: AdminUnreachable['reason'], options?: ErrorOptions) {
+    super(reason, options)
+    this.reason = reason
+  }
+}
+
+const defaultSocket = './data/admin.sock'
+/** Long, as verifying millions of records takes a while. */
+const idleMs = 600_000
+
+/**
+ * The path of the admin socket that a configuration names. Only that key is read, without the schema: an operator must
+ * reach a gateway that runs, whatever is wrong with the document on disk by now, and soon.
+ *
+ * @throws {AdminSocketError}
+ */
+export async function readAdminSocketPath(configFile: string): Promise<string> {
+  const listen: unknown =
+    parseDocument(await readText(configFile)).getIn(['admin', 'listen']) ?? `unix:${defaultSocket}`
+  const path = typeof listen === 'string' ? /^unix:(.+)$/.exec(listen)?.[1] : undefined
+  if (path === undefined)
+    throw new AdminSocketError(`${configFile}: admin.listen names no unix socket: expected unix:PATH`)
+  return resolve(dirname(resolve(configFile)), path)
+}
+
+async function readText(configFile: string): Promise<string> {
+  try {
+    return await readFile(configFile, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new AdminSocketError(
+      code === 'ENOENT'
+        ? `there is no configuration at ${configFile}: name one with --config FILE`
+        : `${configFile} can not be read: ${code}`,
+      { cause },
+    )
+  }
+}
+
+export function createAdminClient(socketPath: string): AdminClient {
+  return {
+    socketPath,
+    async call(request) {
+      const response = await send(socketPath, request)
+      return { status: response.statusCode ?? 0, body: parseJson(await readBody(response)) }
+    },
+    async stream(request) {
+      const response = await send(socketPath, request)
+      return { status: response.statusCode ?? 0, chunks: guard(response) }
+    },
+  }
+}
+
+function send(socketPath: string, { method, path, query, body }: AdminRequest): Promise<IncomingMessage> {
+  const text = body === undefined ? undefined : JSON.stringify(body)
+  return new Promise((resolveResponse, reject) => {
+    const request = httpRequest(
+      {
+        socketPath,
+        method,
+        path: `${path}${formatQuery(query)}`,
+        agent: false,
+        timeout: idleMs,
+        headers: {
+          host: 'localhost',
+          ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+        },
+      },
+      resolveResponse,
+    )
+    request.once('error', (error: NodeJS.ErrnoException) => reject(unreachable(error)))
+    request.once('timeout', () => request.destroy())
+    request.end(text)
+  })
+}
+
+function formatQuery(query: AdminRequest['query']): string {
+  const pairs = Object.entries(query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined)
+  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`
+}
+
+function unreachable(cause: NodeJS.ErrnoException): AdminUnreachable {
+  if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') return new AdminUnreachable('not_running', { cause })
+  return new AdminUnreachable(cause.code === 'EACCES' ? 'not_allowed' : 'broken_off', { cause })
+}
+
+async function* guard(response: IncomingMessage): AsyncIterable<Buffer> {
+  try {
+    for await (const chunk of response) yield chunk as Buffer
+  } catch (cause) {
+    throw new AdminUnreachable('broken_off', { cause })
+  }
+}
+
+async function readBody(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of guard(response)) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
