@@ -1,0 +1,121 @@
+/**
+ * payments-api: asks mtls-backend for a balance, again and again, each time over a new connection, so that each request
+ * shows both certificates and has both checked.
+ *
+ * Beside that it holds one connection open from the start, to see that changing certificates drops none.
+ *
+ * `BACKEND_URL` and `BACKEND_ID`: where the backend is, and who it must be. `ONCE`: ask once, say what came of it, end.
+ * Others: see `../support/settings.ts`.
+ *
+ * @module
+ */
+
+import { X509Certificate } from 'node:crypto'
+import { request } from 'node:https'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { PeerCertificate } from 'node:tls'
+import { callHttps } from '../support/https-call.ts'
+import { setting, svidSettings } from '../support/settings.ts'
+import { PeerError, requirePeer } from '../support/spiffe-peer.ts'
+import { createSvidSource, type X509Svid } from '../support/svid-source.ts'
+
+const backendUrl = setting('BACKEND_URL')
+const backendId = setting('BACKEND_ID')
+const source = await createSvidSource({
+  ...svidSettings(),
+  onTrouble: (reason) => console.log(`no renewal: ${reason}`),
+})
+const seen = { requests: 0, failures: 0, ticks: 0, own: new Set<string>(), peer: new Set<string>() }
+const stopping = new AbortController()
+
+console.log(`I am ${source.current().spiffeId}, ${describe(source.current())}`)
+if (process.env['ONCE']) await askOnce()
+else {
+  process.once('SIGTERM', () => stopping.abort())
+  source.onRotation((svid) => console.log(`renewed: ${describe(svid)}`))
+  holdConnection()
+  while (!stopping.signal.aborted) {
+    await askAndCount()
+    await pause(200, undefined, { signal: stopping.signal }).catch(() => undefined)
+  }
+  summarise()
+}
+source.close()
+
+/** What TLS needs to show who we are, and to make sure of who answers. */
+function mutualTls() {
+  const { certificates, key, bundle } = source.current()
+  return {
+    cert: certificates,
+    key,
+    ca: bundle,
+    rejectUnauthorized: true,
+    // In place of the host name: it says where a server is, the SPIFFE ID says who.
+    checkServerIdentity: (_host: string, { raw }: PeerCertificate) => checkPeer(new X509Certificate(raw)),
+  }
+}
+
+function checkPeer(certificate: X509Certificate): Error | undefined {
+  try {
+    requirePeer(certificate, backendId)
+    return undefined
+  } catch (error) {
+    if (error instanceof PeerError) return error
+    throw error
+  }
+}
+
+async function askOnce(): Promise<void> {
+  try {
+    const { status, text } = await callHttps(`${backendUrl}/balances/DE-1001`, mutualTls())
+    console.log(status === 200 ? `the backend answered: ${text}` : `the backend refused: ${status} ${text}`)
+  } catch (error) {
+    console.log(`I hung up: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+async function askAndCount(): Promise<void> {
+  const own = source.current().serialNumber
+  seen.requests++
+  try {
+    const { status, text, certificate } = await callHttps(`${backendUrl}/balances/DE-1001`, mutualTls())
+    if (status !== 200) throw new Error(`${status} ${text}`)
+    const peer = certificate?.serialNumber.toLowerCase() ?? ''
+    const isNews = !seen.own.has(own) || !seen.peer.has(peer)
+    seen.own.add(own)
+    seen.peer.add(peer)
+    if (isNews || seen.requests % 10 === 0)
+      console.log(`request ${seen.requests}: ${text}  (I showed ${shorten(own)}, the backend ${shorten(peer)})`)
+  } catch (error) {
+    seen.failures++
+    console.log(`request ${seen.requests} FAILED: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function holdConnection(): void {
+  const sent = request(`${backendUrl}/ticks`, { ...mutualTls(), agent: false, signal: stopping.signal }, (answer) => {
+    answer.on('data', () => seen.ticks++)
+    answer.on('error', () => undefined)
+    answer.once('close', () => stopping.signal.aborted || console.log('the connection held open was DROPPED'))
+  })
+  sent.on(
+    'error',
+    (error) => stopping.signal.aborted || console.log(`the connection held open FAILED: ${error.message}`),
+  )
+  sent.end()
+}
+
+function summarise(): void {
+  const { requests, failures, ticks, own, peer } = seen
+  console.log(`${requests} requests, ${failures} failed`)
+  console.log(`${own.size} certificates of mine, ${peer.size} of the backend`)
+  console.log(`${ticks} ticks over the connection that was opened at the start`)
+}
+
+function describe({ serialNumber, expiresAt }: X509Svid): string {
+  return `certificate ${shorten(serialNumber)}, good for ${Math.round((expiresAt.getTime() - Date.now()) / 1000)} s`
+}
+
+function shorten(serialNumber: string): string {
+  return serialNumber.slice(0, 8)
+}
