@@ -42,10 +42,12 @@ export interface HttpRequest {
   readonly body?: string
   /** Whether it may be sent again when a kept connection turns out to be dead; true for `GET` by default. */
   readonly repeatable?: boolean
+  /** Whether a redirect is an answer, for a caller that judges where it leads; a failure by default. */
+  readonly followable?: boolean
 }
 
 export interface HttpAnswer {
-  /** Anything but 3xx. */
+  /** Anything but 3xx, unless redirects were asked for. */
   readonly status: number
   readonly headers: Headers
   readonly text: string
@@ -161,8 +163,10 @@ async function exchange(fetch: Fetch, wanted: HttpRequest, bounds: Bounds): Prom
     ...(wanted.body === undefined ? {} : { body: wanted.body }),
   })
   const { status, headers } = response
-  if (status < 200 || (status >= 300 && status < 400)) {
-    await response.body?.cancel()
+  const redirected = status >= 300 && status < 400
+  if (redirected || status < 200) await response.body?.cancel()
+  if (redirected && wanted.followable === true) return { status, headers, text: '' }
+  if (redirected || status < 200) {
     throw new UpstreamError('redirect', `${bounds.host} answered with a redirect (${status})`, { status })
   }
   return { status, headers, text: await readText(response, bounds) }

@@ -9,12 +9,19 @@ import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { Fetch, FetchInit } from './http-client.ts'
 import { UpstreamError } from './http-client.ts'
+import { readPeerChain } from './peer-chain.node.ts'
 
 export interface HttpsFetchOptions {
   /** PEM; trusted instead of the roots that come with Node. */
   readonly ca?: string
+  /**
+   * Judges the server by the certificates that it shows (DER, leaf first) and throws when it is not the one that is meant;
+   * then neither roots nor host names count. Asked before anything is sent.
+   */
+  readonly verifyPeer?: (chain: readonly Uint8Array[]) => void
   /** Asked for each address that a connection would go to. @param host As in the URL, IPv6 without brackets. */
   readonly allowAddress: (address: string, host: string) => boolean
   /** Resolves a name to all its addresses; the system's resolver by default. */
@@ -26,7 +33,7 @@ export type HttpsFetch = Fetch & { readonly close: () => Promise<void> }
 
 /** Rejects with what `node:https` says, or with an `UpstreamError` of code `address`. */
 export function createHttpsFetch(options: HttpsFetchOptions): HttpsFetch {
-  const { ca, allowAddress, resolve = resolveName } = options
+  const { ca, verifyPeer, allowAddress, resolve = resolveName } = options
   const agent = new Agent({
     keepAlive: true,
     maxFreeSockets: 4,
@@ -35,6 +42,7 @@ export function createHttpsFetch(options: HttpsFetchOptions): HttpsFetch {
     lookup: createGuardedLookup(allowAddress, resolve),
     ...(ca === undefined ? {} : { ca }),
   })
+  if (verifyPeer) agent.createConnection = createVerifiedConnection(verifyPeer)
 
   async function httpsFetch(url: string, init: FetchInit): Promise<Response> {
     refuseLiteral(new URL(url).hostname, allowAddress)
@@ -43,6 +51,27 @@ export function createHttpsFetch(options: HttpsFetchOptions): HttpsFetch {
   }
 
   return Object.assign(httpsFetch, { close: async () => agent.destroy() })
+}
+
+/** The request waits for the callback, so that an unknown server sees nothing of it. */
+function createVerifiedConnection(verifyPeer: (chain: readonly Uint8Array[]) => void): Agent['createConnection'] {
+  return (options, callback) => {
+    const socket = connectTls({ ...(options as ConnectionOptions), rejectUnauthorized: false })
+    const failed = (error: Error) => callback?.(error, socket)
+    socket.once('error', failed)
+    socket.once('secureConnect', () => {
+      socket.off('error', failed)
+      try {
+        verifyPeer(readPeerChain(socket))
+      } catch (error) {
+        socket.destroy()
+        failed(error as Error)
+        return
+      }
+      callback?.(null, socket)
+    })
+    return undefined
+  }
 }
 
 /** The addresses that are checked are the ones that are connected to: nothing is resolved a second time. */

@@ -29,13 +29,19 @@ export interface AuthoritiesDeps extends AuthorityMakerDeps {
 export interface Authorities {
   /** What signs now. @throws {Refusal} `no_authority` when the set was last read over a minute ago */
   readonly current: () => AuthoritySnapshot
-  /** Reads the set, and rotates what is due. To be called at least every 5 seconds. */
+  /**
+   * Reads the set, and rotates what is due. To be called at least every 5 seconds. An authority that can not be made
+   * is reported and tried again, as long as there is another that signs.
+   *
+   * @throws {Refusal} `no_authority` when nothing signs, and `store_unavailable`
+   * @throws {SealError} when a key does not open; nothing was written then
+   */
   readonly refresh: () => Promise<void>
   readonly list: () => readonly Authority[]
   /**
-   * Prepares, activates, taints or revokes, and answers the authority that was named.
+   * Prepares, activates, taints or revokes, and answers the authority that this was done to.
    *
-   * @throws {Refusal} `not_found`, `conflict`
+   * @throws {Refusal} `not_found`, `conflict`, or `no_authority` when the successor that was asked for can not be made
    */
   readonly change: (change: AuthorityChange) => Promise<Authority>
 }
@@ -44,47 +50,73 @@ const documentName = 'authorities'
 const maxAgeMs = 60_000
 const attempts = 8
 
-export function createAuthorities(deps: AuthoritiesDeps): Authorities {
-  const makeAuthority = createAuthorityMaker(deps)
-  const open = createSnapshotOpener(deps)
-  let held: { readonly set: AuthoritySet; readonly snapshot: AuthoritySnapshot } | undefined
-  let readAtMs = Number.NEGATIVE_INFINITY
+/** The set as it was read or written, ready for use. */
+interface Held {
+  readonly body: string
+  readonly set: AuthoritySet
+  readonly snapshot: AuthoritySnapshot
+  /** Grows with each read that begins and each write that ends: who has the greater one knows better. */
+  readonly order: number
+}
 
-  async function adopt(set: AuthoritySet, version: number): Promise<void> {
+type Stored = Pick<Held, 'body' | 'set' | 'order'> & { readonly version: number }
+type Edit = (set: AuthoritySet, now: Date) => AuthoritySet
+
+export function createAuthorities(deps: AuthoritiesDeps): Authorities {
+  const bringToNow = createPlanner(deps)
+  const open = createSnapshotOpener(deps)
+  let held: Held | undefined
+  let readAtMs = Number.NEGATIVE_INFINITY
+  let lastOrder = 0
+
+  /** Opens all its keys, so that nothing is ever written over a set whose keys do not open. */
+  async function adopt({ set, body, version, order }: Stored, asOfMs: number): Promise<void> {
     const issuer = deps.issuer()
-    if (held?.snapshot.version !== version || held.snapshot.issuer !== issuer) {
-      const snapshot = await open(set, version, issuer)
-      // A slower read of an older version must not undo a newer one.
-      if (held === undefined || snapshot.version >= held.snapshot.version) held = { set, snapshot }
-      reportAuthorities(deps.telemetry, held)
-    }
-    readAtMs = deps.monotonicMs()
+    const isSame = held?.body === body && held.snapshot.version === version && held.snapshot.issuer === issuer
+    const snapshot = isSame && held ? held.snapshot : await open(set, version, issuer)
+    if (held !== undefined && held.order > order) return
+    held = { body, set, snapshot, order }
+    readAtMs = Math.max(readAtMs, asOfMs)
+    if (!isSame) reportAuthorities(deps.telemetry, set)
   }
 
-  async function bringToNow(set: AuthoritySet, now: Date): Promise<AuthoritySet> {
-    const step = planAuthorities(set.authorities, deps.plans(), now)
-    if (!step.changed) return set
-    const made = await Promise.all(step.wanted.map(makeAuthority))
-    return { ...set, authorities: [...step.authorities, ...made] }
+  async function read(): Promise<Stored> {
+    const order = ++lastOrder
+    const startedMs = deps.monotonicMs()
+    const { body, version } = await deps.store.readDocument(documentName)
+    const stored = { body, version, order, set: held?.body === body ? held.set : readAuthoritySet(body) }
+    await adopt(stored, startedMs)
+    return stored
   }
 
   /** Reads, lets `edit` change the set, brings it to now, writes; again when another replica was faster. */
-  async function update(edit: (set: AuthoritySet, now: Date) => AuthoritySet): Promise<void> {
+  async function update(edit: Edit, mustMake: boolean): Promise<void> {
     for (let attempt = 0; attempt < attempts; attempt++) {
+      const published = held?.set.sequence ?? 0
+      const stored = await read()
       const now = deps.now()
-      const stored = await deps.store.readDocument(documentName)
-      const before = stored.version === held?.snapshot.version ? held.set : readAuthoritySet(stored.body)
-      const after = await bringToNow(edit(before, now), now)
-      if (after === before) return adopt(before, stored.version)
-
-      const next = { ...after, sequence: nextSequence(before.sequence, now) }
-      if (await deps.store.writeDocument(documentName, stored.version, formatAuthoritySet(next)))
-        return adopt(next, stored.version + 1)
+      const { set, failure } = await bringToNow(edit(stored.set, now), now)
+      if (failure && (mustMake || stored.version === 0)) throw failure.cause
+      // A sequence below the one that was published is that of a store that was restored under us.
+      const isCurrent = set === stored.set && set.sequence >= published
+      const sequence = nextSequence(Math.max(stored.set.sequence, published), now)
+      if (!isCurrent && !(await write(stored.version, { ...set, sequence }))) continue
+      if (failure?.isFatal) throw failure.cause
+      return
     }
     throw new Refusal(
       'store_unavailable',
       `the set of authorities changed ${attempts} times while it was being written`,
     )
+  }
+
+  /** False when another replica was faster. */
+  async function write(version: number, set: AuthoritySet): Promise<boolean> {
+    const body = formatAuthoritySet(set)
+    const startedMs = deps.monotonicMs()
+    if (!(await deps.store.writeDocument(documentName, version, body))) return false
+    await adopt({ body, set, version: version + 1, order: ++lastOrder }, startedMs)
+    return true
   }
 
   return {
@@ -95,27 +127,76 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
         })
       return held.snapshot
     },
-    refresh: () => update((set) => set),
+    refresh: () => update((set) => set, false),
     list: () => held?.set.authorities ?? [],
     async change(change) {
       let named: Authority | undefined
-      await update((set, now) => {
+      const edit: Edit = (set, now) => {
         const edited = changeAuthority(set, change, now)
         named = edited.named
         return edited.set
-      })
-      const after = held?.set.authorities.find((authority) => authority.id === named?.id) ?? named
-      if (after === undefined) throw new Refusal('not_found', 'no such authority')
-      return after
+      }
+      await update(edit, change.action === 'prepare')
+      const changed = held?.set.authorities.find((authority) =>
+        change.action === 'prepare'
+          ? authority.ring === change.ring && authority.state === 'prepared'
+          : authority.id === named?.id,
+      )
+      const answer = changed ?? named
+      if (answer === undefined) throw new Refusal('not_found', 'no such authority')
+      return answer
     },
   }
 }
 
-function reportAuthorities(
-  telemetry: Telemetry,
-  { set, snapshot }: { readonly set: AuthoritySet; readonly snapshot: AuthoritySnapshot },
-): void {
-  telemetry.gauge('apostille_bundle_sequence', snapshot.sequence)
+interface Planned {
+  /** The set that was given itself, when there is nothing to do. */
+  readonly set: AuthoritySet
+  /** Why an authority that is wanted could not be made; fatal when its ring has none that signs. */
+  readonly failure?: { readonly cause: unknown; readonly isFatal: boolean }
+}
+
+/** The plan carried out: a ring whose new authority can not be made does not stand in the way of the others. */
+function createPlanner(deps: AuthoritiesDeps) {
+  const makeAuthority = createAuthorityMaker(deps)
+  let reported = ''
+
+  /** Once, until another reason comes or none. */
+  function report(cause: unknown): void {
+    const reason = cause instanceof Refusal ? cause.reason : cause instanceof Error ? cause.message : ''
+    if (reason !== reported)
+      deps.telemetry.log('error', 'a signing authority can not be made: this is tried again', { reason })
+    reported = reason
+  }
+
+  return async (set: AuthoritySet, now: Date): Promise<Planned> => {
+    const plans = deps.plans()
+    let { authorities } = set
+    for (;;) {
+      const step = planAuthorities(authorities, plans, now)
+      const outcomes = await Promise.allSettled(step.wanted.map(makeAuthority))
+      const made = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+      authorities = made.length > 0 ? [...step.authorities, ...made] : step.authorities
+      const planned = authorities === set.authorities ? set : { ...set, authorities }
+      const failed = outcomes.findIndex((outcome) => outcome.status === 'rejected')
+      if (failed >= 0) {
+        const cause: unknown = (outcomes[failed] as PromiseRejectedResult).reason
+        report(cause)
+        return { set: planned, failure: { cause, isFatal: !isSigning(authorities, step.wanted[failed]?.ring) } }
+      }
+      if (made.length > 0) continue
+      reported = ''
+      return { set: planned }
+    }
+  }
+}
+
+function isSigning(authorities: readonly Authority[], ring: Authority['ring'] | undefined): boolean {
+  return authorities.some((authority) => authority.ring === ring && authority.state === 'active')
+}
+
+function reportAuthorities(telemetry: Telemetry, set: AuthoritySet): void {
+  telemetry.gauge('apostille_bundle_sequence', set.sequence)
   for (const authority of set.authorities) {
     const end = authority.activeUntil ?? authority.expiresAt
     telemetry.gauge('apostille_authority_expiry_timestamp_seconds', end.getTime() / 1000, {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { AuthoritySet } from './authority-document.ts'
-import { type Authority, activate, type Ring, refreshHintSeconds, stopSigning } from './authority-plan.ts'
+import { type Authority, activate, type Ring, stopSigning } from './authority-plan.ts'
 import { Refusal } from './refusal.ts'
 
 export type AuthorityChange =
@@ -35,13 +35,13 @@ export function changeAuthority(set: AuthoritySet, change: AuthorityChange, now:
         taintedAt: authority.taintedAt ?? now,
       }))
     case 'revoke':
-      return revoke(set, byId(set, change.id))
+      return revoke(set, byId(set, change.id), now)
   }
 }
 
 function activateSuccessor(set: AuthoritySet, ring: Ring, force: boolean, now: Date): ChangedSet {
   const successor = inState(set, ring, 'prepared')
-  const wait = 3 * refreshHintSeconds([successor.slotSeconds])
+  const wait = successor.leadSeconds
   const age = (now.getTime() - successor.createdAt.getTime()) / 1000
   if (age < wait && !force)
     throw new Refusal('conflict', 'the successor was not published long enough', {
@@ -52,13 +52,17 @@ function activateSuccessor(set: AuthoritySet, ring: Ring, force: boolean, now: D
   return replace(retired, successor, (authority) => activate(authority, now))
 }
 
-function revoke(set: AuthoritySet, authority: Authority): ChangedSet {
+/** As after a taint, the successor of an active one does not wait. */
+function revoke(set: AuthoritySet, authority: Authority, now: Date): ChangedSet {
   if (authority.upstreamRoots !== undefined)
     throw new Refusal('conflict', 'an intermediate under an upstream authority can not be revoked here', {
       detail:
         'verifiers trust the root above this authority, so leaving it out of the bundle changes nothing for them: taint it, and its lifetime (authorities.x509.ttl) is the bound',
     })
-  return remove(set, authority)
+  const removed = remove(set, authority)
+  const successor = removed.set.authorities.find(({ ring, state }) => ring === authority.ring && state === 'prepared')
+  if (authority.state !== 'active' || successor === undefined) return removed
+  return { ...removed, set: replace(removed.set, successor, (next) => activate(next, now)).set }
 }
 
 function byId(set: AuthoritySet, id: string): Authority {

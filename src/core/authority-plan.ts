@@ -4,7 +4,8 @@
  * An authority's life has three slots of equal length: *prepared* (published, not signing), *active*, *retiring*
  * (published, not signing, its private key deleted). The successor is prepared when its predecessor becomes active, so
  * that a published one always stands ready, and a verifier that fetches at the refresh hint knows it long before use.
- * Only the very first authority of a ring is active at once.
+ * One that was prepared late signs late: its predecessor goes on for as long. Only the very first authority of a ring,
+ * or the first after all others expired, is active at once.
  *
  * @module
  */
@@ -25,9 +26,11 @@ export interface Authority {
   readonly createdAt: Date
   /** The third of the lifetime that this one was made with. No credential signed by it may live longer. */
   readonly slotSeconds: number
+  /** For how long it is published before it signs, but for a taint: until every copy that lacks it is out of use. */
+  readonly leadSeconds: number
   /** When it stops signing: planned while active, past once retiring. */
   readonly activeUntil?: Date
-  /** When it leaves the bundle. Nothing that it signed is valid after this. */
+  /** Nothing that it signed is valid after this. It leaves the bundle a little later, see {@link leavesAt}. */
   readonly expiresAt: Date
   /** Nothing that it signed is a proof any more. */
   readonly taintedAt?: Date
@@ -52,113 +55,174 @@ export interface RingPlan {
   readonly ttlSeconds: number
 }
 
-export type NewAuthority = Pick<Authority, 'ring' | 'algorithm' | 'createdAt' | 'expiresAt' | 'slotSeconds'> & {
+/** An authority that is to be made. */
+export type NewAuthority = Pick<
+  Authority,
+  'ring' | 'algorithm' | 'createdAt' | 'expiresAt' | 'slotSeconds' | 'leadSeconds'
+> & {
   readonly state: 'prepared' | 'active'
+  /** When it begins to sign: now for an active one, else when its turn comes. */
+  readonly startsAt: Date
   readonly activeUntil?: Date
 }
 
-/** The set after the steps that need no new key, and the authorities that have to be made. */
 export interface PlanStep {
+  /** The set after the steps that need no new key; `current` itself when there are none. */
   readonly authorities: readonly Authority[]
+  /** What is to be made and added. The step after that may want more. */
   readonly wanted: readonly NewAuthority[]
-  readonly changed: boolean
+}
+
+/** What the planning of one ring sees of the whole. */
+interface RingContext {
+  readonly now: Date
+  readonly leadSeconds: number
+  /** The configuration added this ring to a set that verifiers have fetched already. */
+  readonly isAdded: boolean
 }
 
 const addSeconds = (date: Date, seconds: number) => new Date(date.getTime() + seconds * 1000)
 const earlier = (a: Date, b: Date) => (a < b ? a : b)
+const later = (a: Date, b: Date) => (a > b ? a : b)
 
-/** Brings the set to `now`. Applying it to its own result changes nothing. */
+/** Brings the set to `now`. Once what it wants was made and added, applying it again changes nothing. */
 export function planAuthorities(current: readonly Authority[], plans: readonly RingPlan[], now: Date): PlanStep {
-  const kept = current.filter((authority) => authority.expiresAt > now)
-  const ringsWanted = new Set(plans.map((plan) => plan.ring))
-  const orphans = kept.filter((authority) => !ringsWanted.has(authority.ring))
-  const veryFirst = current.length === 0
-
+  const kept = current.filter((authority) => leavesAt(authority) > now)
+  const leadSeconds = leadAfter(current, plans)
   const steps = plans.map((plan) => {
-    const ring = kept.filter((authority) => authority.ring === plan.ring)
-    return planRing(ring, plan, { now, veryFirst })
+    const inRing = (authority: Authority) => authority.ring === plan.ring
+    // The ring of X.509 authorities is in every plan: without one, all that there were are gone.
+    const isAdded = plan.ring !== 'x509' && current.length > 0 && !current.some(inRing)
+    return planRing(kept.filter(inRing), plan, { now, leadSeconds, isAdded })
   })
-  const authorities = [
-    ...orphans.map((orphan) => stopSigning(orphan, now)),
-    ...steps.flatMap((step) => step.authorities),
-  ].filter((authority) => authority.expiresAt > now)
-  const wanted = steps.flatMap((step) => step.wanted)
-  return { authorities, wanted, changed: wanted.length > 0 || differs(current, authorities) }
-}
-
-function planRing(
-  ring: readonly Authority[],
-  plan: RingPlan,
-  { now, veryFirst }: { readonly now: Date; readonly veryFirst: boolean },
-): Omit<PlanStep, 'changed'> {
-  let authorities = ring.map((authority) => (isSpent(authority, now) ? stopSigning(authority, now) : authority))
-  const wanted: NewAuthority[] = []
-
-  if (!authorities.some((authority) => authority.state === 'active')) {
-    const successor = authorities.find((authority) => authority.state === 'prepared')
-    if (successor && mayTakeOver(successor, authorities, now))
-      authorities = authorities.map((authority) => (authority === successor ? activate(authority, now) : authority))
-    else if (!successor && (veryFirst || ring.length > 0)) wanted.push(firstOf(plan, now))
+  const authorities = [...planOrphans(kept, plans, steps, now), ...steps.flatMap((step) => step.authorities)]
+  return {
+    authorities: isSame(current, authorities) ? current : authorities,
+    wanted: steps.flatMap((step) => step.wanted),
   }
-  const waiting = authorities.some((authority) => authority.state === 'prepared')
-  if (!waiting) wanted.push(preparedOf(plan, now))
-  return { authorities, wanted }
 }
 
 /**
- * A ring that the configuration adds later has no predecessor: its first authority waits until verifiers had three
- * times the refresh hint to see it (Federation §4.1). After a taint there is no waiting.
+ * Federation §4.1: three times the longest that a verifier may keep a copy of the set as it is. The very first has
+ * nobody who keeps one.
  */
-function mayTakeOver(successor: Authority, ring: readonly Authority[], now: Date): boolean {
-  const hasPredecessor = ring.some((authority) => authority.state === 'retiring')
-  return hasPredecessor || addSeconds(successor.createdAt, 3 * refreshHintSeconds([successor.slotSeconds])) <= now
+function leadAfter(current: readonly Authority[], plans: readonly RingPlan[]): number {
+  const slots = current.map((authority) => authority.slotSeconds)
+  return 3 * refreshHintSeconds(slots.length > 0 ? slots : plans.map((plan) => slotSeconds(plan.ttlSeconds)))
 }
 
-/** An active one whose time is over or that is tainted; a prepared one that has no full slot left to sign and retire in. */
-function isSpent(authority: Authority, now: Date): boolean {
-  if (authority.state === 'active') return authority.taintedAt !== undefined || (authority.activeUntil ?? now) <= now
-  if (authority.state === 'prepared')
-    return authority.taintedAt !== undefined || addSeconds(now, authority.slotSeconds) >= authority.expiresAt
-  return false
+function planRing(ring: readonly Authority[], plan: RingPlan, context: RingContext): PlanStep {
+  const { now } = context
+  const successor = ring.find((authority) => authority.state === 'prepared' && isUsable(authority, context))
+  const active = ring.find((authority) => authority.state === 'active')
+  const goesOn = active !== undefined && !isOver(active, successor, now)
+  const takesOver = !goesOn && successor !== undefined && (hasSigned(ring) || isKnown(successor, now))
+  const authorities = ring.flatMap((authority) => {
+    if (authority === successor) return [takesOver ? activate(authority, now) : authority]
+    if (authority === active && goesOn) return [authority]
+    return retire(authority, now)
+  })
+  const signing = authorities.find((authority) => authority.state === 'active')
+  if (signing === undefined && successor === undefined && !context.isAdded)
+    return { authorities, wanted: [firstOf(plan, context)] }
+  const waiting = authorities.some((authority) => authority.state === 'prepared')
+  return { authorities, wanted: waiting ? [] : [preparedOf(plan, signing, context)] }
 }
+
+/**
+ * Rings that the configuration no longer has stop at once. Where it has others in their place they go on until those
+ * may sign, so that a change of algorithm leaves no gap.
+ */
+function planOrphans(
+  kept: readonly Authority[],
+  plans: readonly RingPlan[],
+  steps: readonly PlanStep[],
+  now: Date,
+): readonly Authority[] {
+  const isReady = steps.every(({ authorities, wanted }) =>
+    [...authorities, ...wanted].some(({ state }) => state === 'active'),
+  )
+  const orphans = kept.filter((authority) => !plans.some((plan) => plan.ring === authority.ring))
+  return orphans.flatMap((orphan) => {
+    const goesOn = !isReady && orphan.state === 'active' && !isOver(orphan, undefined, now)
+    return goesOn ? [orphan] : retire(orphan, now)
+  })
+}
+
+/**
+ * Without a successor that verifiers know an active one goes on after its time, as long as what it signs then is good
+ * for anything: nothing of it outlives `expiresAt`.
+ */
+function isOver(active: Authority, successor: Authority | undefined, now: Date): boolean {
+  if (active.taintedAt !== undefined || active.expiresAt <= now) return true
+  if (successor === undefined || (active.activeUntil ?? now) > now) return false
+  return isKnown(successor, now) || addSeconds(now, successor.leadSeconds) >= active.expiresAt
+}
+
+/** Whether every copy of the set that is in use holds it. */
+function isKnown(prepared: Authority, now: Date): boolean {
+  return addSeconds(prepared.createdAt, prepared.leadSeconds) <= now
+}
+
+/** What is left of its life lets it sign until a successor is known, and what it signs then live as long again. */
+function isUsable(prepared: Authority, { now, leadSeconds }: RingContext): boolean {
+  return prepared.taintedAt === undefined && addSeconds(now, 2 * leadSeconds) < prepared.expiresAt
+}
+
+function hasSigned(ring: readonly Authority[]): boolean {
+  return ring.some((authority) => authority.state !== 'prepared')
+}
+
+/** A prepared one has signed nothing, and nobody misses it. */
+function retire(authority: Authority, now: Date): readonly Authority[] {
+  return authority.state === 'prepared' ? [] : [stopSigning(authority, now)]
+}
+
+/** A replica that did not see the change yet signs for as long, and its clock may be behind (DESIGN §4). */
+const lagSeconds = 120
 
 /** Its private key goes; it stays published for as long as anything that it signed can live. */
 export function stopSigning(authority: Authority, now: Date): Authority {
   if (authority.state === 'retiring') return authority
   const { sealedKey: _deleted, ...rest } = authority
-  const signedNothing = authority.state === 'prepared'
-  return {
-    ...rest,
-    state: 'retiring',
-    activeUntil: now,
-    expiresAt: signedNothing ? now : earlier(authority.expiresAt, addSeconds(now, authority.slotSeconds)),
-  }
+  const expiresAt = earlier(authority.expiresAt, addSeconds(now, authority.slotSeconds + lagSeconds))
+  return { ...rest, state: 'retiring', activeUntil: now, expiresAt }
 }
 
 export function activate(authority: Authority, now: Date): Authority {
-  const lastMoment = addSeconds(authority.expiresAt, -authority.slotSeconds)
-  return { ...authority, state: 'active', activeUntil: earlier(addSeconds(now, authority.slotSeconds), lastMoment) }
+  const planned = earlier(
+    addSeconds(now, authority.slotSeconds),
+    addSeconds(authority.expiresAt, -authority.slotSeconds),
+  )
+  return { ...authority, state: 'active', activeUntil: later(planned, now) }
 }
 
-export function preparedOf(plan: RingPlan, now: Date): NewAuthority {
-  return {
-    ring: plan.ring,
-    algorithm: plan.algorithm,
-    state: 'prepared',
-    createdAt: now,
-    slotSeconds: slotSeconds(plan.ttlSeconds),
-    expiresAt: addSeconds(now, 3 * slotSeconds(plan.ttlSeconds)),
-  }
+const longestGraceSeconds = 300
+
+/** When it leaves the bundle: not at the very end of what it signed, as no two clocks are the same. */
+export function leavesAt({ expiresAt, slotSeconds }: Pick<Authority, 'expiresAt' | 'slotSeconds'>): Date {
+  return addSeconds(expiresAt, Math.min(slotSeconds, longestGraceSeconds))
 }
 
-function firstOf(plan: RingPlan, now: Date): NewAuthority {
+function preparedOf(plan: RingPlan, signing: Authority | undefined, { now, leadSeconds }: RingContext): NewAuthority {
+  const slot = slotSeconds(plan.ttlSeconds)
+  const startsAt = later(signing?.activeUntil ?? now, addSeconds(now, leadSeconds))
+  return { ...planned(plan, now, leadSeconds), state: 'prepared', startsAt, expiresAt: addSeconds(startsAt, 2 * slot) }
+}
+
+function firstOf(plan: RingPlan, { now, leadSeconds }: RingContext): NewAuthority {
   const slot = slotSeconds(plan.ttlSeconds)
   return {
-    ...preparedOf(plan, now),
+    ...planned(plan, now, leadSeconds),
     state: 'active',
+    startsAt: now,
     activeUntil: addSeconds(now, slot),
     expiresAt: addSeconds(now, 2 * slot),
   }
+}
+
+function planned({ ring, algorithm, ttlSeconds }: RingPlan, createdAt: Date, leadSeconds: number) {
+  return { ring, algorithm, createdAt, slotSeconds: slotSeconds(ttlSeconds), leadSeconds }
 }
 
 /** A third of an authority's lifetime: the longest TTL that a rule may have. */
@@ -171,8 +235,7 @@ export function refreshHintSeconds(slots: readonly number[]): number {
   return Math.max(1, Math.min(300, Math.floor(Math.min(...slots) / 10)))
 }
 
-function differs(before: readonly Authority[], after: readonly Authority[]): boolean {
-  if (before.length !== after.length) return true
+function isSame(before: readonly Authority[], after: readonly Authority[]): boolean {
   const known = new Set(before)
-  return after.some((authority) => !known.has(authority))
+  return before.length === after.length && after.every((authority) => known.has(authority))
 }

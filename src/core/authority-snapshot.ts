@@ -46,7 +46,12 @@ export interface AuthoritySnapshot {
   readonly refreshHintSeconds: number
   /** @throws {Refusal} `no_authority` */
   readonly x509: () => ActiveX509Authority
-  /** @throws {Refusal} `no_authority` */
+  /**
+   * One of another algorithm that the configuration had before, where `algorithm` was added and verifiers do not know
+   * it yet; never in the place of RS256, which is for those who take nothing else.
+   *
+   * @throws {Refusal} `no_authority`
+   */
   readonly jwt: (algorithm: SignatureAlgorithm) => ActiveJwtAuthority
   /** Keys that vouch for JWT-SVIDs of ours: of everything published and not tainted. */
   readonly jwtKeys: readonly JwtAuthorityKey[]
@@ -67,7 +72,8 @@ export function createSnapshotOpener(deps: SnapshotDeps) {
   return async (set: AuthoritySet, version: number, issuer: string): Promise<AuthoritySnapshot> => {
     const active = set.authorities.filter((authority) => authority.state === 'active')
     const signers = new Map<string, Signer>()
-    for (const authority of active)
+    // The prepared ones too: a key that does not open is found out while there is time.
+    for (const authority of set.authorities.filter(({ sealedKey }) => sealedKey !== undefined))
       signers.set(authority.id, opened.get(authority.id) ?? (await openSigner(deps, authority)))
     opened = signers
 
@@ -86,7 +92,7 @@ export function createSnapshotOpener(deps: SnapshotDeps) {
       sequence: set.sequence,
       refreshHintSeconds: hint,
       x509: () => x509 ?? noAuthority('X.509'),
-      jwt: (algorithm) => jwt.get(algorithm) ?? noAuthority(algorithm),
+      jwt: (algorithm) => jwt.get(algorithm) ?? standIn(jwt, algorithm) ?? noAuthority(algorithm),
       jwtKeys: set.authorities.filter((authority) => vouches(authority) && authority.ring !== 'x509').map(jwtKey),
       x509Issuers: set.authorities
         .filter((authority) => vouches(authority) && authority.certificate !== undefined)
@@ -94,6 +100,11 @@ export function createSnapshotOpener(deps: SnapshotDeps) {
       documents: buildPublishedDocuments({ set, trustDomain: deps.trustDomain, issuer, refreshHintSeconds: hint }),
     }
   }
+}
+
+function standIn(active: ReadonlyMap<SignatureAlgorithm, ActiveJwtAuthority>, missing: SignatureAlgorithm) {
+  if (missing === 'RS256') return undefined
+  return [...active.values()].find(({ algorithm }) => algorithm !== 'RS256') ?? active.get('RS256')
 }
 
 function vouches(authority: Authority): boolean {

@@ -12,6 +12,8 @@ import { createIdentityLimiter, type IdentityLimiter } from './rate-limit.ts'
 
 export interface Configured {
   readonly config: Configuration
+  /** Path of the issuer without a slash at its end: empty for most. */
+  readonly issuerPath: string
   readonly authenticators: readonly Authenticator[]
   /** @throws {Refusal} `proof_rejected`, `upstream_failed` */
   readonly authenticate: (
@@ -29,6 +31,7 @@ export function createConfigured(
 ): Configured {
   return {
     config,
+    issuerPath: new URL(config.issuer).pathname.replace(/\/$/, ''),
     authenticators,
     authenticate: createProofRouter({ ...deps, authenticators }),
     identify: createIdentifier(config.rules),

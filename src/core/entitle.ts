@@ -42,8 +42,14 @@ export interface Denied {
   readonly retryAfterSeconds?: number
 }
 
-export async function entitle(input: EntitleInput): Promise<Granted | Denied> {
-  const chosen = await chooseIdentity(input)
+/** At once, unless the store has to be asked about a renewal. */
+export function entitle(input: EntitleInput): Granted | Denied | Promise<Granted | Denied> {
+  const found = findEntitlements(input)
+  return found instanceof Promise ? found.then((later) => entitleAmong(input, later)) : entitleAmong(input, found)
+}
+
+function entitleAmong(input: EntitleInput, found: FoundEntitlements): Granted | Denied {
+  const chosen = chooseIdentity(input, found)
   if ('granted' in chosen) return chosen
   const { entitlement, notes } = chosen
   const malformed = checkRequest(input, entitlement)
@@ -51,7 +57,7 @@ export async function entitle(input: EntitleInput): Promise<Granted | Denied> {
     return { granted: false, code: 'malformed_request', reason: malformed, detail: malformed, notes, entitlement }
 
   const decision = decideAll(input, entitlement)
-  const allNotes = [...notes, ...decision.notes]
+  const allNotes = decision.notes.length === 0 ? notes : [...notes, ...decision.notes]
   if (!decision.granted)
     return { granted: false, code: 'not_entitled', reason: decision.reason, notes: allNotes, entitlement }
 
@@ -65,10 +71,10 @@ export async function entitle(input: EntitleInput): Promise<Granted | Denied> {
 }
 
 /** The identity that was asked for among those that the proof has, else the first. */
-async function chooseIdentity(
+function chooseIdentity(
   input: EntitleInput,
-): Promise<{ readonly entitlement: Entitlement; readonly notes: readonly string[] } | Denied> {
-  const { entitlements, notes } = await findEntitlements(input)
+  { entitlements, notes }: FoundEntitlements,
+): { readonly entitlement: Entitlement; readonly notes: readonly string[] } | Denied {
   const entitlement =
     input.spiffeId === undefined
       ? entitlements[0]
@@ -90,12 +96,12 @@ export interface FoundEntitlements {
 }
 
 /** Every identity that the proof has, by what the proof is good for (DESIGN §3). */
-export async function findEntitlements(
+export function findEntitlements(
   input: Pick<EntitleInput, 'configured' | 'identity' | 'address' | 'now' | 'readJoinToken'> & {
     readonly operation: RequestContext['operation']
     readonly audience?: readonly string[]
   },
-): Promise<FoundEntitlements> {
+): FoundEntitlements | Promise<FoundEntitlements> {
   const { configured, identity } = input
   const { use } = identity
   if (use.kind === 'identity_only')
@@ -105,9 +111,17 @@ export async function findEntitlements(
   const renewed = renewEntitlement(configured.config.rules, use, requestContext(input))
   if ('refused' in renewed) return { entitlements: [], notes: [renewed.refused] }
   const { joinToken } = use.firstProof
-  if (joinToken !== undefined && (await input.readJoinToken(joinToken))?.revokedAt !== undefined)
-    return { entitlements: [], notes: [`the join token ${joinToken} that this identity began with is revoked`] }
-  return { entitlements: [renewed], notes: [] }
+  if (joinToken === undefined) return { entitlements: [renewed], notes: [] }
+  return unlessRevoked(input.readJoinToken, joinToken, renewed)
+}
+
+async function unlessRevoked(
+  readJoinToken: Store['readJoinToken'],
+  joinToken: string,
+  renewed: Entitlement,
+): Promise<FoundEntitlements> {
+  if ((await readJoinToken(joinToken))?.revokedAt === undefined) return { entitlements: [renewed], notes: [] }
+  return { entitlements: [], notes: [`the join token ${joinToken} that this identity began with is revoked`] }
 }
 
 /** A rule may read the audience: with several, only what the proof has for each of them counts. */
@@ -140,9 +154,11 @@ function decideAll(input: EntitleInput, entitlement: Entitlement) {
   const subject = policySubject(input.identity, entitlement)
   const { policies, rules } = input.configured.config
   if (input.audience === undefined) return decide(policies, subject, requestContext(input), true)
-  const decisions = input.audience.map((audience) =>
-    decide(policies, subject, requestContext(input, audience), coversAudience(rules, entitlement.rule, audience)),
-  )
+  const decideOne = (audience: string) =>
+    decide(policies, subject, requestContext(input, audience), coversAudience(rules, entitlement.rule, audience))
+  const [only] = input.audience
+  if (only !== undefined && input.audience.length === 1) return decideOne(only)
+  const decisions = input.audience.map(decideOne)
   const denied = decisions.find((decision) => !decision.granted)
   const [first] = decisions
   return (

@@ -26,6 +26,8 @@ export interface GatewayPorts extends SvidIssuerDeps {
   readonly authorities: Pick<Authorities, 'current'>
   readonly store: Pick<Store, 'readJoinToken' | 'check'>
   readonly records: RecordKeeper
+  /** Whether the document on disk was refused, so that the one in use is another. */
+  readonly configurationRefused: () => boolean
 }
 
 type SvidOf<Kind extends SvidRequest['kind']> = Extract<IssuedSvid, { kind: Kind }>['svid']
@@ -47,6 +49,7 @@ export interface Gateway {
   /** Throws what keeps us from issuing right now. */
   readonly ready: () => Promise<void>
   readonly configured: () => Configured
+  readonly configurationRefused: () => boolean
 }
 
 export function createGateway(ports: GatewayPorts): Gateway {
@@ -68,5 +71,6 @@ export function createGateway(ports: GatewayPorts): Gateway {
       ports.authorities.current().x509()
     },
     configured: ports.configured,
+    configurationRefused: ports.configurationRefused,
   }
 }

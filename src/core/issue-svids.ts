@@ -13,7 +13,7 @@ import type { AuthenticatedIdentity } from './authenticate.ts'
 import type { Authorities } from './authorities.ts'
 import type { Call } from './call.ts'
 import type { Configured } from './configured.ts'
-import { entitle, type Granted } from './entitle.ts'
+import { type Denied, entitle, type Granted } from './entitle.ts'
 import { type JwtSvidRequest, mintJwtSvid } from './issue-jwt-svid.ts'
 import { type IssuedX509Svid, mintX509Svid, readCsr, type X509SvidRequest } from './issue-x509-svid.ts'
 import type { IssuedCredential, RecordEntry } from './record.ts'
@@ -53,6 +53,9 @@ interface Session {
   readonly call: Call
   readonly configured: Configured
   readonly identity: AuthenticatedIdentity
+  readonly now: Date
+  /** What every record of the batch says. */
+  readonly base: RecordEntry
 }
 
 /**
@@ -65,73 +68,90 @@ export function createSvidIssuer(deps: SvidIssuerDeps) {
   return async (call: Call, requests: readonly SvidRequest[]): Promise<readonly SvidOutcome[]> => {
     const configured = deps.configured()
     const operation = operations[requests[0]?.kind ?? 'jwt']
-    const identity = await deps.records.authenticate({ call, operation, document: configured.config.digest }, () =>
-      configured.authenticate(call.proof, call.authenticator),
-    )
-    const session = { call, configured, identity }
+    const origin = { call, operation, document: configured.config.digest }
+    const known = deps.records.authenticate(origin, () => configured.authenticate(call.proof, call.authenticator))
+    // Most of the work is done at once, and each wait would cost a turn of the queue of microtasks.
+    const identity = known instanceof Promise ? await known : known
+    const session = { call, configured, identity, now: deps.now(), base: deps.records.begin(origin, identity) }
     const attempts: Attempt[] = []
-    for (const request of requests) attempts.push(await attempt(deps, session, request))
+    for (const request of requests) {
+      const made = attempt(deps, session, request)
+      attempts.push(made instanceof Promise ? await made : made)
+    }
     return keep(deps, session, attempts)
   }
 }
 
 /** A refusal of one request is its outcome; what is not a refusal is a bug and ends the batch. */
-async function attempt(deps: SvidIssuerDeps, session: Session, request: SvidRequest): Promise<Attempt> {
-  const operation = operations[request.kind]
-  const document = session.configured.config.digest
-  const base = {
-    ...deps.records.begin({ call: session.call, operation, document }, session.identity),
-    ...asked(request),
+function attempt(deps: SvidIssuerDeps, session: Session, request: SvidRequest): Attempt | Promise<Attempt> {
+  const failed = (error: unknown): Attempt => {
+    if (!(error instanceof Refusal)) throw error
+    const { code, reason } = error
+    return { outcome: { kind: 'refused', refusal: error }, entry: recordOf(session, request, { code, reason }) }
   }
   try {
-    const now = deps.now()
-    const decision = await entitle({
-      ...session,
-      operation,
-      address: session.call.address,
-      now,
-      readJoinToken: deps.store.readJoinToken,
+    const decision = entitle({
       ...request,
+      configured: session.configured,
+      identity: session.identity,
+      operation: operations[request.kind],
+      address: session.call.address,
+      now: session.now,
+      readJoinToken: deps.store.readJoinToken,
     })
-    if (!decision.granted) {
-      const { code, reason, entitlement, notes } = decision
-      const refusal = new Refusal(code, reason, decision)
-      return {
-        outcome: { kind: 'refused', refusal },
-        entry: { ...base, code, reason, ...noted(notes), ...named(entitlement) },
-      }
-    }
-    const issued = await mint(deps, session, request, decision, now)
-    const { reason, notes, entitlement } = decision
-    const issuance = { decision: 'granted' as const, reason, issued: describe(issued) }
-    const entry = { ...base, ...issuance, ...noted(notes), ...named(entitlement) }
-    return { outcome: issued, entry }
+    const made =
+      decision instanceof Promise
+        ? decision.then((later) => conclude(deps, session, request, later))
+        : conclude(deps, session, request, decision)
+    return made instanceof Promise ? made.catch(failed) : made
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
-    return { outcome: { kind: 'refused', refusal: error }, entry: { ...base, code: error.code, reason: error.reason } }
+    return failed(error)
   }
 }
 
-async function mint(
+function conclude(
   deps: SvidIssuerDeps,
-  { configured, identity }: Session,
+  session: Session,
+  request: SvidRequest,
+  decision: Granted | Denied,
+): Attempt | Promise<Attempt> {
+  if (!decision.granted) {
+    const { code, reason } = decision
+    const entry = recordOf(session, request, { code, reason, ...described(decision) })
+    return { outcome: { kind: 'refused', refusal: new Refusal(code, reason, decision) }, entry }
+  }
+  const granted = (outcome: IssuedSvid): Attempt => {
+    const { reason } = decision
+    const said = { decision: 'granted', reason, issued: describe(outcome), ...described(decision) } as const
+    return { outcome, entry: recordOf(session, request, said) }
+  }
+  const issued = mint(deps, session, request, decision)
+  return issued instanceof Promise ? issued.then(granted) : granted(issued)
+}
+
+function recordOf(session: Session, request: SvidRequest, said: Partial<RecordEntry>): RecordEntry {
+  return { ...session.base, operation: operations[request.kind], ...asked(request), ...said }
+}
+
+/** At once when the signer answers at once. */
+function mint(
+  deps: SvidIssuerDeps,
+  { configured, identity, now }: Session,
   request: SvidRequest,
   { entitlement, ttlSeconds }: Granted,
-  now: Date,
-): Promise<IssuedSvid> {
+): IssuedSvid | Promise<IssuedSvid> {
   const authorities = deps.authorities.current()
   if (request.kind === 'jwt') {
     const jti = formatBase64Url(deps.randomBytes(16))
     const { config } = configured
-    return { kind: 'jwt', svid: await mintJwtSvid(request, { config, authorities, entitlement, ttlSeconds, now, jti }) }
+    const svid = mintJwtSvid(request, { config, authorities, entitlement, ttlSeconds, now, jti })
+    return svid instanceof Promise ? svid.then((later) => ({ kind: 'jwt', svid: later })) : { kind: 'jwt', svid }
   }
   const firstProof = firstProofOf(identity, entitlement.rule.digest, now)
   const serialNumber = deps.randomBytes(16)
   const csr = readCsr(request.csr)
-  return {
-    kind: 'x509',
-    svid: await mintX509Svid(csr, { authorities, entitlement, ttlSeconds, now, firstProof, serialNumber }),
-  }
+  const svid = mintX509Svid(csr, { authorities, entitlement, ttlSeconds, now, firstProof, serialNumber })
+  return svid instanceof Promise ? svid.then((later) => ({ kind: 'x509', svid: later })) : { kind: 'x509', svid }
 }
 
 /** A renewal carries the first proof on, so that a chain of renewals ends where the first one would. */
@@ -176,13 +196,12 @@ function count(telemetry: Telemetry, outcome: SvidOutcome, operation: string): v
 
 const issuedLabels = { jwt: { operation: operations.jwt }, x509: { operation: operations.x509 } }
 
-function named(entitlement: Granted['entitlement'] | undefined) {
-  return entitlement && { spiffeId: entitlement.spiffeId.uri, rule: entitlement.rule.name }
-}
-
-/** Most decisions have nothing to note. */
-function noted(notes: readonly string[]): Pick<RecordEntry, 'notes'> {
-  return notes.length > 0 ? { notes } : {}
+/** Most decisions have nothing to note, and a refused one may have no identity. */
+function described({ entitlement, notes }: Granted | Denied): Partial<RecordEntry> {
+  return {
+    ...(entitlement && { spiffeId: entitlement.spiffeId.uri, rule: entitlement.rule.name }),
+    ...(notes.length > 0 && { notes }),
+  }
 }
 
 /** What the caller named of its own accord; for most requests nothing. */

@@ -53,10 +53,10 @@ export function readCsr(text: string): CertificateRequest {
 }
 
 /** Signs the key of `csr`. Nothing outlives its authority. */
-export async function mintX509Svid(csr: CertificateRequest, mint: X509SvidMint): Promise<IssuedX509Svid> {
+export function mintX509Svid(csr: CertificateRequest, mint: X509SvidMint): IssuedX509Svid | Promise<IssuedX509Svid> {
   const active = mint.authorities.x509()
   if (mint.now >= active.expiresAt) throw new Refusal('no_authority', 'the X.509 authority has expired')
-  const svid = await buildX509Svid(active.authority, {
+  const svid = buildX509Svid(active.authority, {
     spiffeId: mint.entitlement.spiffeId,
     publicKeyInfo: csr.publicKeyInfo,
     serialNumber: mint.serialNumber,
@@ -65,7 +65,7 @@ export async function mintX509Svid(csr: CertificateRequest, mint: X509SvidMint):
     dnsNames: mint.entitlement.dnsNames,
     extension: { oid: firstProofOid, value: formatFirstProof(mint.firstProof) },
   })
-  return withChain(svid, active)
+  return svid instanceof Promise ? svid.then((later) => withChain(later, active)) : withChain(svid, active)
 }
 
 function withChain(svid: X509Svid, active: ActiveX509Authority): IssuedX509Svid {

@@ -29,9 +29,10 @@ export function createIdentityLister(deps: ListerDeps) {
     const identity = await deps.records.authenticate(origin, () =>
       configured.authenticate(call.proof, call.authenticator),
     )
-    const listed = await listFor(deps, configured, call, identity)
+    const { listed, notes } = await listFor(deps, configured, call, identity)
     const entry = deps.records.begin(origin, identity)
-    await deps.records.keep([{ ...entry, decision: 'granted', reason: `${listed.length} identities` }])
+    const reason = listed.length === 1 ? '1 identity' : `${listed.length} identities`
+    await deps.records.keep([{ ...entry, decision: 'granted', reason, ...(notes.length > 0 && { notes }) }])
     return listed
   }
 }
@@ -41,10 +42,10 @@ async function listFor(
   configured: Configured,
   call: Call,
   identity: AuthenticatedIdentity,
-): Promise<readonly ListedIdentity[]> {
+): Promise<{ readonly listed: readonly ListedIdentity[]; readonly notes: readonly string[] }> {
   if (identity.use.kind === 'identity_only')
-    return [{ spiffeId: identity.use.spiffeId.uri, audiences: [], dnsNames: [] }]
-  const { entitlements } = await findEntitlements({
+    return { listed: [{ spiffeId: identity.use.spiffeId.uri, audiences: [], dnsNames: [] }], notes: [] }
+  const { entitlements, notes } = await findEntitlements({
     configured,
     identity,
     address: call.address,
@@ -52,7 +53,7 @@ async function listFor(
     operation: 'identities',
     readJoinToken: deps.store.readJoinToken,
   })
-  return entitlements.map(describe)
+  return { listed: entitlements.map(describe), notes }
 }
 
 function describe({ spiffeId, rule, dnsNames }: Entitlement): ListedIdentity {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { parseCertificate } from '../protocol/certificate.ts'
 import { parseBase64Url } from '../protocol/encoding.ts'
 import { ProtocolError } from '../protocol/errors.ts'
@@ -85,16 +85,17 @@ const miss = { result: 'miss' }
 
 /** The digest stands for the proof, so that no token is kept. */
 function cacheKey(proof: Proof, narrowed: string | undefined): string {
-  const hash = createHash('sha256').update(`${proof.kind}\n${narrowed ?? ''}\n`)
-  if (proof.kind === 'bearer') return hash.update(proof.token).digest('base64')
-  for (const certificate of proof.chain) hash.update(certificate)
-  return hash.digest('base64')
+  const head = `${proof.kind}\n${narrowed ?? ''}\n`
+  if (proof.kind === 'bearer') return hash('sha256', head + proof.token, 'hex')
+  const digest = createHash('sha256').update(head)
+  for (const certificate of proof.chain) digest.update(certificate)
+  return digest.digest('hex')
 }
 
 /** For records: names a proof without giving it away. */
 export function fingerprintProof(proof: Proof): string {
   const bytes = proof.kind === 'bearer' ? proof.token : (proof.chain[0] ?? '')
-  return createHash('sha256').update(bytes).digest('hex').slice(0, 16)
+  return hash('sha256', bytes, 'hex').slice(0, 16)
 }
 
 async function chooseAuthenticator(

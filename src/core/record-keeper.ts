@@ -59,16 +59,23 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
   return {
     begin,
     refuse,
-    /** Runs the authentication of a request; a refusal of it is on record before it is thrown on. */
-    async authenticate(
+    /**
+     * Runs the authentication of a request, which for a proof seen before answers at once; a refusal of it is on record
+     * before it is thrown on.
+     */
+    authenticate(
       origin: RecordOrigin,
       authenticate: () => AuthenticatedIdentity | Promise<AuthenticatedIdentity>,
-    ): Promise<AuthenticatedIdentity> {
-      try {
-        return await authenticate()
-      } catch (error) {
+    ): AuthenticatedIdentity | Promise<AuthenticatedIdentity> {
+      const refused = async (error: unknown): Promise<never> => {
         if (error instanceof Refusal) await refuse(origin, error)
         throw error
+      }
+      try {
+        const identity = authenticate()
+        return identity instanceof Promise ? identity.catch(refused) : identity
+      } catch (error) {
+        return refused(error)
       }
     },
     /** A refusal whose record was kept with others is not recorded again where it is answered. */

@@ -14,7 +14,7 @@ export interface StoredDocument {
   readonly body: string
 }
 
-/** One link of a chain of records, as `audit.ts` makes it. */
+/** One link of a chain of records, as `record-chain.ts` makes it. */
 export interface StoredRecord {
   readonly chain: string
   /** Counts from 1 without a gap, within its chain. */
@@ -120,6 +120,8 @@ export class StoreError extends Error {
 export interface Store {
   /** Version 0 and an empty body when there is none. */
   readonly readDocument: (name: string) => Promise<StoredDocument>
+  /** Names and versions of the documents whose names begin so, without their bodies. */
+  readonly listDocuments: (prefix: string) => Promise<readonly { readonly name: string; readonly version: number }[]>
   /** Replaces the document if its version is still `expected`; false when somebody else was faster. Durable. */
   readonly writeDocument: (name: string, expected: number, body: string) => Promise<boolean>
 

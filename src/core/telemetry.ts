@@ -50,6 +50,16 @@ export const metrics = {
     labels: ['kind', 'state'],
   },
   apostille_bundle_sequence: { kind: 'gauge', help: 'Sequence number of the published bundle.', labels: [] },
+  apostille_federation_polls_total: {
+    kind: 'counter',
+    help: 'Polls of bundle endpoints, by trust domain and result.',
+    labels: ['trust_domain', 'result'],
+  },
+  apostille_federation_bundle_confirmed_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When the bundle of a federated trust domain was last seen to be current, as Unix time.',
+    labels: ['trust_domain'],
+  },
   apostille_config_reloads_total: {
     kind: 'counter',
     help: 'Reloads of the configuration, by result.',

@@ -85,7 +85,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
  * the rest is served at both.
  */
 export function withoutIssuerPath(gateway: Pick<Gateway, 'configured'>, path: string): string {
-  const prefix = new URL(gateway.configured().config.issuer).pathname.replace(/\/$/, '')
+  const prefix = gateway.configured().issuerPath
   if (prefix === '') return path
   if (path.startsWith(`${prefix}/`)) return path.slice(prefix.length)
   return issuerPaths.has(path) ? '/' : path
@@ -145,14 +145,27 @@ async function readBody(c: AppContext): Promise<string> {
   const { body } = c.req.raw
   if (Number(c.req.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge()
   if (body === null) return ''
+  return decodeBody(await readBytes(body))
+}
+
+async function readBytes(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of body) {
-    size += chunk.length
-    if (size > maxBodyBytes) throw tooLarge()
-    chunks.push(chunk)
+  try {
+    for await (const chunk of body) {
+      size += chunk.length
+      if (size > maxBodyBytes) throw tooLarge()
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    throw cause instanceof Refusal ? cause : cutOff(cause)
   }
-  return decodeBody(Buffer.concat(chunks))
+  return Buffer.concat(chunks)
+}
+
+/** The caller went away: nothing of ours is wrong, and nobody is left to be told. */
+export function cutOff(cause?: unknown): Refusal {
+  return new Refusal('malformed_request', 'the connection ended before the body was complete', { cause })
 }
 
 /** @throws {Refusal} `malformed_request` for bytes that are not UTF-8 */

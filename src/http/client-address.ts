@@ -5,7 +5,7 @@
  */
 import { type AddressRange, isInRange, parseAddress, parseAddressRange } from '../core/address-range.ts'
 
-/** Proxies whose header counts, and which header. */
+/** Proxies whose header counts, and which header, in any case. */
 export interface TrustedProxies {
   readonly from: readonly string[]
   readonly header: string
@@ -22,15 +22,16 @@ export function canonicalAddress(address: string): string {
  */
 export function createAddressReader(proxies: TrustedProxies | undefined) {
   if (proxies === undefined) return (peer: string) => canonicalAddress(peer)
+  const header = proxies.header.toLowerCase()
   const ranges = proxies.from.map(parseAddressRange).filter((range): range is AddressRange => typeof range !== 'string')
   const isProxy = (address: string) => {
     const parsed = parseAddress(address)
     return parsed !== undefined && ranges.some((range) => isInRange(parsed, range))
   }
 
-  return (peer: string, headers: (name: string) => string | undefined): string => {
+  return (peer: string, headers: (lowerCaseName: string) => string | undefined): string => {
     let address = canonicalAddress(peer)
-    const hops = (headers(proxies.header) ?? '').split(',').map((hop) => canonicalAddress(hop.trim()))
+    const hops = (headers(header) ?? '').split(',').map((hop) => canonicalAddress(hop.trim()))
     for (const hop of hops.reverse()) {
       if (!isProxy(address) || parseAddress(hop) === undefined) break
       address = hop

@@ -27,12 +27,21 @@ const knownRoutes = new Set([
 ])
 const maxLoggedPath = 256
 
-export function createAccessLog({ telemetry, connection }: AccessLogDeps) {
+export interface AccessLog {
+  /** Writes the line when the response is closed. */
+  readonly begin: (request: IncomingMessage, response: ServerResponse, requestId: string) => void
+  /** Requests whose response is not closed. */
+  readonly inFlight: () => number
+}
+
+export function createAccessLog({ telemetry, connection }: AccessLogDeps): AccessLog {
   let inFlight = 0
-  return (request: IncomingMessage, response: ServerResponse, requestId: string): void => {
+  function begin(request: IncomingMessage, response: ServerResponse, requestId: string): void {
     const startedMs = performance.now()
+    // Read now: a connection that is gone does not say who it was.
+    const { address } = connection(request)
     telemetry.gauge('apostille_http_in_flight', ++inFlight)
-    response.once('close', () => {
+    response.on('close', () => {
       telemetry.gauge('apostille_http_in_flight', --inFlight)
       const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
       const route = knownRoutes.has(path) ? path : 'other'
@@ -45,10 +54,11 @@ export function createAccessLog({ telemetry, connection }: AccessLogDeps) {
         path: path.slice(0, maxLoggedPath),
         status: response.statusCode,
         duration_ms: Math.round(durationMs * 1000) / 1000,
-        address: connection(request).address,
+        address,
         protocol: request.httpVersion,
         ...(!response.writableFinished && { aborted: true }),
       })
     })
   }
+  return { begin, inFlight: () => inFlight }
 }

@@ -1,31 +1,114 @@
 /**
- * Sheds load before latency collapses: what would have to wait too long is told to come back.
+ * Sheds load before latency collapses.
+ *
+ * Only so many requests are begun in each turn of the event loop, oldest first; one that would have to wait too long is
+ * refused. A refusal costs nearly half of what an answer costs, and a caller who is refused at once is back at once. So
+ * refusals are let go at a fraction of the rate of answers: their callers wait, which costs nothing, and what the
+ * process can do goes into answers.
  *
  * @module
  */
-import type { ServerResponse } from 'node:http'
-import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
-import { problemAnswer } from '../http/problem.ts'
 
-/** Requests that are being answered at one moment. At a hundred microseconds each the last one waits a tenth of a second. */
-const maxInFlight = 1_000
+/** A request that could not be begun when it arrived: one of the two is called, unless its caller is gone. */
+export interface Waiting {
+  readonly answer: () => void
+  readonly refuse: () => void
+  readonly isGone: () => boolean
+}
 
-/** Whether the request may be answered; one that may not has its answer already. */
-export function createAdmission(telemetry: Telemetry) {
-  let inFlight = 0
-  return (response: ServerResponse, requestId: string): boolean => {
-    if (inFlight >= maxInFlight) {
-      telemetry.count('apostille_http_shed_total')
-      const { status, headers, body } = problemAnswer(new Refusal('overloaded', 'too many requests at once'), requestId)
-      response.writeHead(status, { ...headers, 'x-request-id': requestId })
-      response.end(body)
-      return false
+export interface AdmissionDeps {
+  readonly telemetry: Pick<Telemetry, 'count'>
+  /** Milliseconds that only grow. */
+  readonly monotonicMs: () => number
+  /** Requests that have arrived and have no answer yet, those that wait here included. */
+  readonly inFlight: () => number
+  /** Calls back once what has arrived meanwhile was read. Default `setImmediate`. */
+  readonly nextTurn?: (begin: () => void) => void
+}
+
+export interface Admission {
+  /** Whether a request may be begun now. */
+  readonly admits: () => boolean
+  /** For one that may not. */
+  readonly wait: (request: Waiting) => void
+}
+
+/** Enough to share a durable write well, and done in some 10 ms. */
+const beginsPerTurn = 64
+/** While every turn is full. Otherwise refusals take the room that is left. */
+const refusalsPerTurn = 16
+/** With the turns before and after, those that are answered have their answer within a quarter of a second. */
+const maxWaitMs = 150
+/** Requests that wait for another service, as when an issuer hangs, and hold memory meanwhile. */
+const maxAnswering = 2_000
+/** Beyond it a refusal is immediate. */
+const maxHeld = 10_000
+
+export function createAdmission(deps: AdmissionDeps): Admission {
+  const { nextTurn = setImmediate } = deps
+  const waiting: { readonly request: Waiting; readonly sinceMs: number }[] = []
+  const late: Waiting[] = []
+  let held = 0
+  let begun = 0
+  let scheduled = false
+
+  const hasRoom = (answering: number) => begun < beginsPerTurn && answering < maxAnswering
+
+  function schedule(): void {
+    if (scheduled) return
+    scheduled = true
+    nextTurn(turn)
+  }
+
+  function turn(): void {
+    scheduled = false
+    begun = 0
+    beginOldest(deps.monotonicMs())
+    const room = Math.max(refusalsPerTurn, beginsPerTurn - begun)
+    for (const request of late.splice(0, room)) refuse(request)
+    if (held > 0) schedule()
+  }
+
+  function beginOldest(nowMs: number): void {
+    let next = 0
+    for (const { request, sinceMs } of waiting) {
+      const isLate = nowMs - sinceMs > maxWaitMs
+      if (!isLate && !hasRoom(deps.inFlight() - held)) break
+      next += 1
+      if (isLate) late.push(request)
+      else begin(request)
     }
-    inFlight += 1
-    response.once('close', () => {
-      inFlight -= 1
-    })
-    return true
+    waiting.splice(0, next)
+  }
+
+  function begin(request: Waiting): void {
+    held -= 1
+    if (request.isGone()) return
+    begun += 1
+    request.answer()
+  }
+
+  function refuse(request: Waiting): void {
+    held -= 1
+    if (request.isGone()) return
+    deps.telemetry.count('apostille_http_shed_total')
+    request.refuse()
+  }
+
+  return {
+    admits() {
+      // The one that asks is in flight itself.
+      if (waiting.length > 0 || !hasRoom(deps.inFlight() - held - 1)) return false
+      begun += 1
+      schedule()
+      return true
+    },
+    wait(request) {
+      held += 1
+      if (held > maxHeld) return refuse(request)
+      waiting.push({ request, sinceMs: deps.monotonicMs() })
+      schedule()
+    },
   }
 }

@@ -30,13 +30,21 @@ export async function readDocument(file: string): Promise<string> {
     const { size } = await stat(file)
     if (size > maxDocumentBytes)
       throw new DocumentError(`${file} has ${size} bytes: at most ${maxDocumentBytes} are read`)
-    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))
+    return decode(file, await readFile(file))
   } catch (cause) {
     if (cause instanceof DocumentError) throw cause
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT')
       throw new DocumentError(`there is no configuration at ${file}: name one with --config FILE`, { cause })
-    throw new DocumentError(`${file} can not be read: ${code ?? 'it is not UTF-8'}`, { cause })
+    throw new DocumentError(`${file} can not be read: ${code ?? 'unknown error'}`, { cause })
+  }
+}
+
+function decode(file: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new DocumentError(`${file} can not be read: it is not UTF-8`, { cause })
   }
 }
 

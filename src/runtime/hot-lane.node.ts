@@ -10,6 +10,7 @@ import type { Telemetry } from '../core/telemetry.ts'
 import type { Answer } from '../http/answer.ts'
 import {
   type Connection,
+  cutOff,
   decodeBody,
   documentFor,
   noteRefusal,
@@ -62,7 +63,7 @@ async function answerHot(deps: HotLaneDeps, route: HotRoute, { request, response
     deps,
     { requestId, response, refused: (error) => noteRefusal(deps, { call, operation: route.operation }, error) },
     async () => {
-      requireMediaType(request.headers['content-type'], 'application/json')
+      requireMediaType(headerOf(request, 'content-type'), 'application/json')
       return route.answer(call, await readBody(request))
     },
   )
@@ -88,14 +89,22 @@ async function answerWith(deps: HotLaneDeps, exchange: Exchange, answer: () => P
 function write(response: ServerResponse, requestId: string, { status, headers, body }: Answer): void {
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
   const bodyless = status === 304
-  response.writeHead(status, { ...headers, 'x-request-id': requestId, ...(!bodyless && { 'content-length': length }) })
+  const head: (string | number)[] = ['x-request-id', requestId]
+  for (const name in headers) head.push(name, headers[name] ?? '')
+  if (!bodyless) head.push('content-length', length)
+  response.writeHead(status, head)
   response.end(bodyless ? undefined : body)
 }
 
-/** One that is sent twice says nothing: Node joins most headers with commas, and a token has none. */
-function headerOf(request: IncomingMessage, name: string): string | undefined {
-  const value = request.headers[name]
-  return Array.isArray(value) ? value.join(', ') : value
+/** All that was sent under a name, as `Headers` has it: Node itself would take the first of two and say nothing. */
+function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
+  let value: string | undefined
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const raw = rawHeaders[at]
+    if (raw?.length !== name.length || raw.toLowerCase() !== name) continue
+    value = value === undefined ? rawHeaders[at + 1] : `${value}, ${rawHeaders[at + 1]}`
+  }
+  return value
 }
 
 function readBody(request: IncomingMessage): Promise<string> {
@@ -103,19 +112,26 @@ function readBody(request: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
+    let ended = false
     request.on('data', (chunk: Buffer) => {
       size += chunk.length
       if (size <= maxBodyBytes) chunks.push(chunk)
       else reject(tooLarge())
     })
     request.on('end', () => {
+      ended = true
+      // HTTP/2 ends a body that was cut off as it ends a whole one.
+      if (request.aborted) return reject(cutOff())
       try {
         resolve(decodeBody(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
       } catch (error) {
         reject(error)
       }
     })
-    request.on('error', reject)
-    request.on('close', () => reject(new Error('the connection closed before the body was complete')))
+    request.on('error', (cause) => reject(cutOff(cause)))
+    // It closes after its end as well, and an error that nobody sees costs a twentieth of the whole answer.
+    request.on('close', () => {
+      if (!ended) reject(cutOff())
+    })
   })
 }

@@ -6,7 +6,13 @@
  */
 import { chmod, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
+import {
+  constants,
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type ServerHttp2Session,
+} from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import type { ListenAddress } from '../core/listen-address.ts'
 import type { TlsMaterial } from './tls-material.node.ts'
@@ -20,6 +26,20 @@ export interface ListenerOptions {
   /** Of the unix path. Default 0o666 less the umask. */
   readonly mode?: number
   readonly handle: RequestHandler
+  /** Default: {@link usualTimeouts}. */
+  readonly timeouts?: Timeouts
+}
+
+/** How long a peer may keep us waiting, in milliseconds. */
+export interface Timeouts {
+  readonly handshakeMs: number
+  readonly headersMs: number
+  /** From the first byte of a request to its last. */
+  readonly requestMs: number
+  /** Between requests. */
+  readonly idleMs: number
+  /** How often headers and requests of HTTP/1.1 are looked after. */
+  readonly checkMs: number
 }
 
 export interface Listener {
@@ -30,40 +50,56 @@ export interface Listener {
   readonly close: (deadlineMs: number) => Promise<void>
 }
 
-const limits = {
-  maxHeaderSize: 16 * 1024,
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  keepAliveTimeout: 75_000,
-  connectionsCheckingInterval: 5_000,
-} as const
+const usualTimeouts: Timeouts = {
+  handshakeMs: 10_000,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  idleMs: 75_000,
+  checkMs: 5_000,
+}
+const maxHeaderBytes = 16 * 1024
+const lookAgainMs = 20
 
 /** Mozilla's intermediate profile asks for these and no older ones. */
 const tlsVersions = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' } as const
 
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { address } = options
-  const server = options.tls ? createTlsServer(options.tls, options.handle) : createServer(limits, options.handle)
-  const connections = trackConnections(server)
+  const { address, tls, timeouts = usualTimeouts } = options
+  const { handle, stop } = bounded(options.handle, timeouts)
+  const server = tls ? createTlsServer(tls, timeouts, handle) : createServer(httpOptions(timeouts), handle)
+  const connections = trackConnections(server, timeouts)
   if (address.kind === 'unix') await removeStaleSocket(address.path)
-  await bind(server, address)
+  await bind(server, options)
   if (address.kind === 'unix' && options.mode !== undefined) await chmod(address.path, options.mode)
 
   return {
     address: boundAddress(server, address),
-    replaceTls: (tls) => (server as Http2SecureServer).setSecureContext({ ...tls, ...tlsVersions }),
+    replaceTls: (next) => (server as Http2SecureServer).setSecureContext({ ...next, ...tlsVersions }),
     async close(deadlineMs) {
+      stop()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       connections.finish()
       const cut = setTimeout(connections.cut, deadlineMs)
+      const look = setInterval(connections.closeIdle, lookAgainMs)
       await closed
+      clearInterval(look)
       clearTimeout(cut)
     },
   }
 }
 
+function httpOptions({ headersMs, requestMs, idleMs, checkMs }: Timeouts) {
+  return {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: idleMs,
+    connectionsCheckingInterval: checkMs,
+  }
+}
+
 /** A client certificate may be shown; whether it is a proof is decided at each request, never by the handshake. */
-function createTlsServer(tls: TlsMaterial, handle: RequestHandler): Http2SecureServer {
+function createTlsServer(tls: TlsMaterial, timeouts: Timeouts, handle: RequestHandler): Http2SecureServer {
   const server = createSecureServer(
     {
       ...tls,
@@ -71,10 +107,10 @@ function createTlsServer(tls: TlsMaterial, handle: RequestHandler): Http2SecureS
       allowHTTP1: true,
       requestCert: true,
       rejectUnauthorized: false,
-      handshakeTimeout: 10_000,
+      handshakeTimeout: timeouts.handshakeMs,
       maxSessionMemory: 10,
-      settings: { maxConcurrentStreams: 250, maxHeaderListSize: limits.maxHeaderSize },
-      ...limits,
+      settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes },
+      ...httpOptions(timeouts),
     } as Parameters<typeof createSecureServer>[0],
     handle as never,
   )
@@ -82,7 +118,40 @@ function createTlsServer(tls: TlsMaterial, handle: RequestHandler): Http2SecureS
   return server
 }
 
-function trackConnections(server: Server | Http2SecureServer) {
+/** Has every request end in time, and every answer of HTTP/1.1 that is given during a stop say that it is the last. */
+function bounded(handle: RequestHandler, { requestMs }: Timeouts) {
+  const answering = new Set<ServerResponse>()
+  let stopping = false
+  const lastOf = (response: ServerResponse) => {
+    response.shouldKeepAlive = false
+  }
+  return {
+    handle: (request: IncomingMessage, response: ServerResponse): void => {
+      if (request.httpVersionMajor === 2) boundStream(request as unknown as Http2ServerRequest, requestMs)
+      else {
+        answering.add(response)
+        response.once('close', () => answering.delete(response))
+        if (stopping) lastOf(response)
+      }
+      handle(request, response)
+    },
+    stop(): void {
+      stopping = true
+      for (const response of answering) lastOf(response)
+    },
+  }
+}
+
+function boundStream({ stream }: Http2ServerRequest, requestMs: number): void {
+  if (stream.endAfterHeaders) return
+  const late = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestMs)
+  const inTime = () => clearTimeout(late)
+  stream.once('end', inTime)
+  stream.once('close', inTime)
+}
+
+function trackConnections(server: Server | Http2SecureServer, { idleMs }: Timeouts) {
+  let stopping = false
   const sockets = new Set<Socket>()
   const sessions = new Set<ServerHttp2Session>()
   server.on('connection', (socket: Socket) => {
@@ -93,11 +162,19 @@ function trackConnections(server: Server | Http2SecureServer) {
     sessions.add(session)
     session.once('close', () => sessions.delete(session))
     session.on('error', () => undefined)
+    session.setTimeout(idleMs, () => session.destroy())
+    if (stopping) session.close()
   })
+  const closeIdle = () => {
+    if ('closeIdleConnections' in server) server.closeIdleConnections()
+  }
   return {
+    closeIdle,
     finish() {
+      stopping = true
       for (const session of sessions) session.close()
-      if ('closeIdleConnections' in server) server.closeIdleConnections()
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+      closeIdle()
     },
     cut() {
       for (const socket of sockets) socket.destroy()
@@ -105,7 +182,7 @@ function trackConnections(server: Server | Http2SecureServer) {
   }
 }
 
-function bind(server: Server | Http2SecureServer, address: ListenAddress): Promise<void> {
+function bind(server: Server | Http2SecureServer, { address, mode }: ListenerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException) => reject(new ListenError(address, error))
     server.once('error', failed)
@@ -113,9 +190,19 @@ function bind(server: Server | Http2SecureServer, address: ListenAddress): Promi
       server.off('error', failed)
       resolve()
     }
-    if (address.kind === 'unix') server.listen({ path: address.path }, bound)
+    if (address.kind === 'unix') listenWithMask(mode, () => server.listen({ path: address.path }, bound))
     else server.listen({ host: address.host, port: address.port, backlog: 1024 }, bound)
   })
+}
+
+/** The socket is made within the call: from its first moment on nobody else can open it. */
+function listenWithMask(mode: number | undefined, listenNow: () => void): void {
+  const former = mode === undefined ? process.umask() : process.umask(0o777 & ~mode)
+  try {
+    listenNow()
+  } finally {
+    process.umask(former)
+  }
 }
 
 function boundAddress(server: Server | Http2SecureServer, address: ListenAddress): ListenAddress {

@@ -11,41 +11,48 @@ import type { Connection } from '../http/app.ts'
 import { createAddressReader, type TrustedProxies } from '../http/client-address.ts'
 
 const maxChain = 8
+const nobody: Connection = { address: '', certificates: [] }
 
-/** The certificates of a connection do not change, so they are read once; they are judged at each request. */
+/** Address and certificates of a connection do not change, so they are read once; they are judged at each request. */
 export function createConnectionReader(proxies: () => TrustedProxies | undefined) {
-  const certificates = new WeakMap<Socket, readonly Uint8Array[]>()
+  const peers = new WeakMap<object, Connection>()
   let reader:
     | { readonly proxies: TrustedProxies | undefined; readonly read: ReturnType<typeof createAddressReader> }
     | undefined
 
-  function certificatesOf(socket: Socket): readonly Uint8Array[] {
-    const known = certificates.get(socket)
+  function peerOf(request: IncomingMessage | Http2ServerRequest): Connection {
+    const connection = 'stream' in request ? request.stream?.session : request.socket
+    // A stream of HTTP/2 that is gone does not know its connection any more.
+    if (connection === undefined || connection === null) return nobody
+    const known = peers.get(connection)
     if (known) return known
-    const chain = 'getPeerCertificate' in socket ? readChain((socket as TLSSocket).getPeerCertificate(true)) : []
-    certificates.set(socket, chain)
-    return chain
+    const peer = readPeer('socket' in connection ? (connection.socket as Socket) : connection)
+    peers.set(connection, peer)
+    return peer
   }
 
   return (request: IncomingMessage | Http2ServerRequest): Connection => {
+    const peer = peerOf(request)
     const trusted = proxies()
+    if (trusted === undefined) return peer
     if (reader === undefined || reader.proxies !== trusted)
       reader = { proxies: trusted, read: createAddressReader(trusted) }
-    const socket = socketOf(request)
-    return {
-      address: reader.read(socket.remoteAddress ?? '', (name) => {
-        const value = request.headers[name]
-        return Array.isArray(value) ? value.join(',') : value
-      }),
-      certificates: certificatesOf(socket),
-    }
+    const address = reader.read(peer.address, (name) => {
+      const value = request.headers[name]
+      return Array.isArray(value) ? value.join(',') : value
+    })
+    return { ...peer, address }
   }
 }
 
-/** HTTP/2 hands out a stand-in for the socket, which refuses some of its methods. */
-function socketOf(request: IncomingMessage | Http2ServerRequest): Socket {
-  const session = 'stream' in request ? request.stream?.session : undefined
-  return session?.socket ?? (request.socket as Socket)
+const readAddress = createAddressReader(undefined)
+
+function readPeer(socket: Socket): Connection {
+  // HTTP/2 hands out a stand-in for the socket, which has its methods but does not list them.
+  const { getPeerCertificate } = socket as TLSSocket
+  const certificates =
+    typeof getPeerCertificate === 'function' ? readChain((socket as TLSSocket).getPeerCertificate(true)) : []
+  return { address: readAddress(socket.remoteAddress ?? '', () => undefined), certificates }
 }
 
 function readChain(leaf: DetailedPeerCertificate | undefined): readonly Uint8Array[] {

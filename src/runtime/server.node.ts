@@ -20,7 +20,7 @@ import { createRefusalLimiter } from '../core/refusal-limiter.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
 import { formatHex } from '../protocol/encoding.ts'
-import { startClockwork, type Task } from './clockwork.node.ts'
+import { describeError, startClockwork, type Task } from './clockwork.node.ts'
 import { loadConfiguration, watchConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
 import { type Listeners, openListeners } from './listeners.node.ts'
@@ -99,15 +99,6 @@ async function assemble(parts: Parts): Promise<RunningServer> {
 
   const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
   const limiter = createRefusalLimiter({ perMinute: () => configured().config.limits.refusals })
-  const gateway = createGateway({
-    ...sources,
-    configured,
-    authorities,
-    store,
-    records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
-    telemetry,
-  })
-  const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain: config.trustDomain })
   const reload = createReload({
     configFile: settings.configFile,
     holder,
@@ -116,6 +107,16 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     telemetry,
     now: sources.now,
   })
+  const gateway = createGateway({
+    ...sources,
+    configured,
+    authorities,
+    store,
+    records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
+    configurationRefused: reload.refused,
+    telemetry,
+  })
+  const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain: config.trustDomain })
   const listeners = await openListeners({
     ...sources,
     config,
@@ -125,7 +126,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     telemetry,
     metrics,
     authorities,
-    reload,
+    reload: reload.run,
   })
   const keepCounts = (all: boolean) => keepCountedRefusals(limiter, writer, sources.now(), all)
   const tasks: readonly Task[] = [
@@ -135,8 +136,9 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     { name: 'head of the records', everyMs: headMs, run: records.signHeads },
   ]
   const clockwork = startClockwork(tasks, telemetry)
-  const requestReload = () => reload(sources.newRequestId())
-  const watcher = watchConfiguration(settings.configFile, () => void requestReload())
+  const requestReload = () => reload.run(sources.newRequestId())
+  const orLog = (what: string, run: () => Promise<unknown>) => logFailure(telemetry, what, run)
+  const watcher = watchConfiguration(settings.configFile, () => void orLog('the reload', requestReload))
 
   reportStart(parts, listeners)
   return {
@@ -147,13 +149,22 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       watcher.close()
       await listeners.close(stopDeadlineMs)
       await clockwork.close()
-      await keepCounts(true)
-      await records.signHeads()
+      await orLog('keeping the counted refusals', () => keepCounts(true))
+      await orLog('signing the head of the records', records.signHeads)
       await writer.close()
       await holder?.close()
       await store.close()
       telemetry.log('info', 'stopped')
     },
+  }
+}
+
+/** For what nobody waits for, or what must not keep the next step from being taken. */
+async function logFailure(telemetry: Telemetry, what: string, run: () => Promise<unknown>): Promise<void> {
+  try {
+    await run()
+  } catch (error) {
+    telemetry.log('error', `${what} failed`, { error: describeError(error) })
   }
 }
 

@@ -26,7 +26,8 @@ export interface TlsSource {
 
 export interface OwnSvidInput {
   readonly trustDomain: TrustDomain
-  readonly dnsNames: readonly string[]
+  /** Asked each time: a reload may change the issuer. */
+  readonly dnsNames: () => readonly string[]
   readonly authorities: () => AuthoritySnapshot
   readonly now: () => Date
 }
@@ -44,26 +45,29 @@ export async function createOwnSvidSource(input: OwnSvidInput): Promise<TlsSourc
     const snapshot = input.authorities()
     const active = snapshot.x509()
     const now = input.now()
+    const dnsNames = input.dnsNames()
     const svid = await buildX509Svid(active.authority, {
       spiffeId,
       publicKeyInfo: publicKey.export({ type: 'spki', format: 'der' }),
       serialNumber: randomBytes(16),
       now,
       ttlSeconds: Math.min(ownSvidTtlSeconds, active.slotSeconds),
-      dnsNames: input.dnsNames,
+      dnsNames,
     })
     const material: TlsMaterial = {
       cert: [svid.certificate, ...active.chain].map((der) => formatPem('CERTIFICATE', der)).join(''),
       key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     }
     const renewAt = new Date((now.getTime() + svid.expiresAt.getTime()) / 2)
-    return { material, renewAt, signedBy: active.id }
+    return { material, renewAt, signedBy: active.id, names: dnsNames.join() }
   }
 
   return {
     current: () => held.material,
     async refresh() {
-      if (input.now() < held.renewAt && input.authorities().x509().id === held.signedBy) return undefined
+      const names = input.dnsNames().join()
+      const isSame = input.authorities().x509().id === held.signedBy && names === held.names
+      if (isSame && input.now() < held.renewAt) return undefined
       held = await issue()
       return held.material
     },

@@ -85,6 +85,17 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         expect(await store.readDocument('b')).toEqual({ version: 0, body: '' })
       })
 
+      test('names and versions are listed by their beginning', async () => {
+        for (const name of ['a/2', 'a/1', 'ab', 'b/%', 'b/x']) await store.writeDocument(name, 0, 'one')
+        await store.writeDocument('a/1', 1, 'two')
+        expect(await store.listDocuments('a/')).toEqual([
+          { name: 'a/1', version: 2 },
+          { name: 'a/2', version: 1 },
+        ])
+        expect((await store.listDocuments('b/%')).map(({ name }) => name)).toEqual(['b/%'])
+        expect(await store.listDocuments('c')).toEqual([])
+      })
+
       test('of many that write at once one succeeds', async () => {
         const written = await Promise.all([...'abcdef'].map((body) => store.writeDocument('a', 0, body)))
         expect(written.filter(Boolean)).toHaveLength(1)

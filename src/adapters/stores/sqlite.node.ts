@@ -52,8 +52,11 @@ function keepPurpose({ file, db, trustDomain }: Tables, path: string, purpose: s
   file.transact(() => insert.run(trustDomain, purpose))
 }
 
-function documents({ db, trustDomain }: Tables): Pick<Store, 'readDocument' | 'writeDocument'> {
+function documents({ db, trustDomain }: Tables): Pick<Store, 'readDocument' | 'listDocuments' | 'writeDocument'> {
   const select = db.prepare('SELECT version, body FROM documents WHERE trust_domain = ? AND name = ?')
+  const list = db.prepare(
+    'SELECT name, version FROM documents WHERE trust_domain = ? AND substr(name, 1, length(?2)) = ?2 ORDER BY name',
+  )
   const insert = db.prepare('INSERT OR IGNORE INTO documents (trust_domain, name, version, body) VALUES (?, ?, 1, ?)')
   const update = db.prepare(
     'UPDATE documents SET version = version + 1, body = ? WHERE trust_domain = ? AND name = ? AND version = ?',
@@ -63,6 +66,9 @@ function documents({ db, trustDomain }: Tables): Pick<Store, 'readDocument' | 'w
       const row = select.get(trustDomain, name)
       return row ? { version: number(row, 'version'), body: text(row, 'body') } : { version: 0, body: '' }
     }),
+    listDocuments: operation((prefix: string) =>
+      list.all(trustDomain, prefix).map((row) => ({ name: text(row, 'name'), version: number(row, 'version') })),
+    ),
     writeDocument: operation((name, expected, body): boolean => {
       const result =
         expected === 0 ? insert.run(trustDomain, name, body) : update.run(body, trustDomain, name, expected)

@@ -25,6 +25,8 @@ export function createPrometheusMetrics(defaults: (register: Registry) => void):
   const counters = new Map<MetricName, Counter>()
   const gauges = new Map<MetricName, Gauge>()
   const histograms = new Map<MetricName, Histogram>()
+  /** Gauges without labels change with each request and are read a few times a minute. */
+  const latest = new Map<MetricName, number>()
 
   for (const [key, row] of Object.entries(metrics)) {
     const name = key as MetricName
@@ -40,9 +42,15 @@ export function createPrometheusMetrics(defaults: (register: Registry) => void):
 
   return {
     count: (name, labels, by = 1) => counters.get(name)?.inc(plain(labels), by),
-    gauge: (name, value, labels) => gauges.get(name)?.set(plain(labels), value),
+    gauge(name, value, labels) {
+      if (labels === undefined) latest.set(name, value)
+      else gauges.get(name)?.set(plain(labels), value)
+    },
     observe: (name, value, labels) => histograms.get(name)?.observe(plain(labels), value),
-    expose: async () => ({ contentType: register.contentType, body: await register.metrics() }),
+    async expose() {
+      for (const [name, value] of latest) gauges.get(name)?.set(value)
+      return { contentType: register.contentType, body: await register.metrics() }
+    },
   }
 }
 

@@ -11,13 +11,20 @@ export function livezAnswer(): Answer {
   return jsonAnswer({ status: 'ok' })
 }
 
-/** Says which part is not ready, and no more: details are on the admin socket. */
-export async function readyzAnswer(gateway: Pick<Gateway, 'ready'>): Promise<Answer> {
+type HealthGateway = Pick<Gateway, 'ready' | 'configurationRefused'>
+
+/**
+ * Says which part is not ready, and no more: details are on the admin socket. A refused document does not make it
+ * unready, as the one before it serves on.
+ */
+export async function readyzAnswer(gateway: HealthGateway): Promise<Answer> {
+  const configuration = gateway.configurationRefused() ? 'refused' : 'current'
   try {
     await gateway.ready()
-    return jsonAnswer({ status: 'ok' })
+    return jsonAnswer({ status: 'ok', configuration })
   } catch (error) {
     const { code } = refusalOf(error)
-    return jsonAnswer({ status: 'unavailable', code: code === 'internal' ? 'store_unavailable' : code }, 503)
+    const part = code === 'internal' ? 'store_unavailable' : code
+    return jsonAnswer({ status: 'unavailable', code: part, configuration }, 503)
   }
 }
