@@ -41,8 +41,11 @@ export async function startClusterStandIn(): Promise<ClusterStandIn> {
     const document = { '/.well-known/openid-configuration': discovery(issuer), '/openid/v1/jwks': keys }[
       request.url ?? ''
     ]
-    response.writeHead(document ? 200 : 404, { 'content-type': 'application/json' })
-    response.end(JSON.stringify(document ?? {}))
+    const type = document === keys ? 'application/jwk-set+json' : 'application/json'
+    // As strict as the API server, which has its key set in this one type only.
+    const status = document === undefined ? 404 : isAccepted(request.headers.accept, type) ? 200 : 406
+    response.writeHead(status, { 'content-type': type })
+    response.end(JSON.stringify(status === 200 ? document : {}))
   })
   const listening = Promise.withResolvers<void>()
   server.once('error', listening.reject).listen(0, '127.0.0.1', listening.resolve)
@@ -58,6 +61,11 @@ export async function startClusterStandIn(): Promise<ClusterStandIn> {
       server.closeAllConnections()
     },
   }
+}
+
+function isAccepted(accept: string | undefined, type: string): boolean {
+  const types = (accept ?? '*/*').split(',').map((range) => range.split(';', 1)[0]?.trim())
+  return types.includes(type) || types.includes('*/*')
 }
 
 function discovery(issuer: string) {

@@ -157,7 +157,8 @@ async function exchange(fetch: Fetch, wanted: HttpRequest, bounds: Bounds): Prom
   const response = await fetch(wanted.url, {
     method,
     repeatable,
-    headers: { accept: 'application/json', ...wanted.headers },
+    // The Kubernetes API server answers 406 for its key set unless that type is named.
+    headers: { accept: 'application/json, application/jwk-set+json', ...wanted.headers },
     redirect: 'manual',
     signal: bounds.signal,
     ...(wanted.body === undefined ? {} : { body: wanted.body }),

@@ -19,7 +19,7 @@ export interface IssuedCredential {
 /** One record. What does not apply is absent; acts of operators have no proof, identity or rule. */
 export interface RecordEntry {
   readonly time: Date
-  /** Such as `jwt_svid.issue`, `exchange`, `authority.taint`, `join_token.create`, `config.reload`, `records.prune`. */
+  /** Such as `jwt_svid`, `x509_svid`, `authority.taint`, `join_token.create`, `config.reload`, `records.prune`. */
   readonly operation: string
   readonly decision: 'granted' | 'refused'
   readonly requestId?: string

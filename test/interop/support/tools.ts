@@ -1,0 +1,58 @@
+/**
+ * What the machine must have beside Node and npm. A test file whose tool is missing is left out with one line that says so; with
+ * `CI=true` that is a failure.
+ *
+ * @module
+ */
+import { spawnSync } from 'node:child_process'
+
+interface Tool {
+  readonly name: string
+  /** A command that succeeds where the tool can be used. */
+  readonly probe: readonly [string, ...string[]]
+  /** Of the first number in its output; checked where it is given. */
+  readonly atLeast?: readonly [major: number, minor: number]
+}
+
+const tools = {
+  go: { name: 'Go 1.26', probe: ['go', 'version'], atLeast: [1, 26] },
+  gcc: { name: 'gcc', probe: ['gcc', '--version'] },
+  flock: { name: 'flock', probe: ['flock', '--version'] },
+  openssl: { name: 'OpenSSL 3.0', probe: ['openssl', 'version'], atLeast: [3, 0] },
+  python: {
+    name: 'Python 3.11 with venv',
+    probe: ['python3', '-c', 'import ensurepip, platform, venv; print(platform.python_version())'],
+    atLeast: [3, 11],
+  },
+} as const satisfies Record<string, Tool>
+
+/** By test file. */
+const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
+  'test/interop/kubernetes.test.ts': ['go', 'flock'],
+  'test/interop/go-spiffe.test.ts': ['go', 'flock'],
+  'test/interop/examples.test.ts': ['go', 'python', 'flock'],
+  'test/interop/python.test.ts': ['python', 'flock'],
+  'test/interop/openssl.test.ts': ['openssl'],
+  'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],
+}
+
+/** @throws {Error} with `CI=true`, when anything would be left out */
+export function excludedForWantOfTools(): readonly string[] {
+  const missing = new Set(Object.entries(tools).flatMap(([key, tool]) => (isThere(tool) ? [] : [key])))
+  const lines = Object.entries(needed).flatMap(([file, keys]) => {
+    const names = keys.filter((key) => missing.has(key)).map((key) => tools[key].name)
+    return names.length > 0 ? [{ file, line: `${file} is left out: it needs ${names.join(' and ')}` }] : []
+  })
+  if (lines.length === 0) return []
+  if (process.env['CI'] === 'true') throw new Error(lines.map(({ line }) => line).join('\n'))
+  for (const { line } of lines) console.warn(line)
+  return lines.map(({ file }) => file)
+}
+
+function isThere({ probe: [command, ...args], atLeast }: Tool): boolean {
+  const { status, stdout } = spawnSync(command, args, { encoding: 'utf8' })
+  if (status !== 0) return false
+  if (atLeast === undefined) return true
+  const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number)
+  return major > atLeast[0] || (major === atLeast[0] && minor >= atLeast[1])
+}
