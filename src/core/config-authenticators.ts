@@ -7,13 +7,15 @@ import * as z from 'zod'
 import type { AuthenticatorType } from './authenticate.ts'
 import { durationField, issuerField, trustDomainField } from './config-fields.ts'
 
+const httpsUrl = z.url({ protocol: /^https$/, error: 'expected an https URL' })
+
 /** Type of one attribute of `proof`, as expressions see it. `maybe` says that a proof may lack it. */
 export type AttributeType = 'string' | 'maybe string' | 'map'
 
 const issuerKeys = {
   issuer: issuerField,
   audience: z.string().min(1).max(2048),
-  jwks_uri: z.url({ protocol: /^https$/ }).optional(),
+  jwks_uri: httpsUrl.optional(),
   jwks_file: z.string().min(1).optional(),
   ca_file: z.string().min(1).optional(),
   token_file: z.string().min(1).optional(),
@@ -28,7 +30,7 @@ const kubernetes = z.strictObject({
   ...issuerKeys,
   token_review: z
     .strictObject({
-      server: z.url({ protocol: /^https$/ }),
+      server: httpsUrl,
       ca_file: z.string().min(1).optional(),
       token_file: z.string().min(1),
     })

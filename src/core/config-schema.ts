@@ -49,7 +49,7 @@ const jwtAuthority = z.strictObject({
   rs256_audiences: z.array(z.string().min(1)).default(['api://AzureADTokenExchange']),
 })
 
-const rule = z.strictObject({
+const ruleSchema = z.strictObject({
   name: name.optional(),
   spiffe_id: z.string().min(1),
   from: z.string().min(1),
@@ -69,7 +69,7 @@ const operations = z.union([operation, z.array(operation).min(1)], {
   error: "expected one of x509_svid, jwt_svid, exchange, read, write, '*', or a list of them",
 })
 
-const policy = z.strictObject({
+const policySchema = z.strictObject({
   name: name.optional(),
   permit: operations.optional(),
   forbid: operations.optional(),
@@ -94,7 +94,10 @@ export const configurationSchema = z.strictObject({
     .regex(/^sqlite:.+$/, 'expected sqlite:PATH')
     .transform((text) => ({ kind: 'sqlite' as const, path: text.slice('sqlite:'.length) })),
   seal: z.union(
-    [z.strictObject({ file: path }), z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) })],
+    [
+      z.strictObject({ file: path }),
+      z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of a variable') }),
+    ],
     {
       error: 'expected {file: PATH} or {env: NAME}',
     },
@@ -106,9 +109,62 @@ export const configurationSchema = z.strictObject({
     })
     .prefault({}),
   authenticators: z.record(name, authenticatorSchema).default({}),
-  identities: z.array(rule).max(100_000).default([]),
-  policies: z.array(policy).max(100_000).default([]),
+  identities: z.array(ruleSchema).max(100_000, 'expected a list of at most 100000').default([]),
+  policies: z.array(policySchema).max(100_000, 'expected a list of at most 100000').default([]),
   limits: limits.prefault({}),
 })
 
 export type ConfigurationDocument = z.output<typeof configurationSchema>
+
+/** The same with unknown keys passed over, which are reported by the whole. */
+export const readableRuleSchema = z.object(ruleSchema.shape)
+export const readablePolicySchema = z.object(policySchema.shape)
+
+export type RuleDocument = z.output<typeof ruleSchema>
+export type SchemaIssue = z.core.$ZodIssue
+
+type Path = readonly PropertyKey[]
+type Schema = z.core.$ZodType
+
+export function valueAt(content: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (value, step) => (value as Readonly<Record<PropertyKey, unknown>> | undefined)?.[step],
+    content,
+  )
+}
+
+/** The keys that there are at `path`, of the kind of thing that `content` has there. */
+export function configurationKeysAt(path: Path, content: unknown): readonly string[] {
+  return keysAt(configurationSchema, path, content)
+}
+
+function keysAt(schema: Schema, [step, ...rest]: Path, content: unknown): readonly string[] {
+  const { def } = (schema as z.core.$ZodTypes)._zod
+  const path = step === undefined ? [] : [step, ...rest]
+  switch (def.type) {
+    case 'optional':
+    case 'default':
+    case 'prefault':
+      return keysAt(def.innerType, path, content)
+    case 'union':
+      return optionsFor(def, content).flatMap((option) => keysAt(option, path, content))
+    case 'object': {
+      if (step === undefined) return Object.keys(def.shape)
+      const inner = def.shape[String(step)]
+      return inner ? keysAt(inner, rest, valueAt(content, [step])) : []
+    }
+    case 'array':
+      return step === undefined ? [] : keysAt(def.element, rest, valueAt(content, [step]))
+    case 'record':
+      return step === undefined ? [] : keysAt(def.valueType, rest, valueAt(content, [step]))
+    default:
+      return []
+  }
+}
+
+function optionsFor(def: z.core.$ZodUnionDef, content: unknown): readonly Schema[] {
+  const { discriminator } = def as Partial<z.core.$ZodDiscriminatedUnionDef>
+  if (discriminator === undefined) return def.options
+  const kind = valueAt(content, [discriminator]) as z.core.util.Primitive
+  return def.options.filter((option) => option._zod.propValues?.[discriminator]?.has(kind))
+}

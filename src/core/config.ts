@@ -5,26 +5,23 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument } from 'yaml'
-import { slotSeconds } from './authority-plan.ts'
-import type { AuthenticatorConfig } from './config-authenticators.ts'
-import { type ConfigurationDocument, configurationSchema } from './config-schema.ts'
+import type { TrustDomain } from '../protocol/spiffe-id.ts'
+import { type AuthenticatorConfig, authenticatorSchema } from './config-authenticators.ts'
+import { checkDocument, type ReadableDocument, x509TtlSeconds } from './config-checks.ts'
+import { describeIssues } from './config-issues.ts'
+import {
+  type ConfigurationDocument,
+  configurationSchema,
+  readablePolicySchema,
+  readableRuleSchema,
+} from './config-schema.ts'
+import { type Diagnostic, type Found, readSource } from './config-source.ts'
 import type { Problem } from './expression.ts'
 import { compileRules, type RuleInput, type RuleSet } from './identify.ts'
-import { isLocal, type ListenAddress } from './listen-address.ts'
+import type { ListenAddress } from './listen-address.ts'
 import { compilePolicies, type PolicyInput, type PolicySet } from './policy.ts'
 
-/** One mistake, or a warning, and where it stands. */
-export interface Diagnostic {
-  readonly severity: 'error' | 'warning'
-  /** From 1. */
-  readonly line: number
-  /** From 1. */
-  readonly column: number
-  /** Such as `identities[0].when`; empty for the document itself. */
-  readonly path: string
-  readonly message: string
-}
+export type { Diagnostic } from './config-source.ts'
 
 /** A document that is refused. `diagnostics` holds everything that is wrong with it, by line. */
 export class ConfigurationError extends Error {
@@ -53,40 +50,31 @@ export interface Configuration
   readonly warnings: readonly Diagnostic[]
 }
 
-const defaultX509TtlSeconds = 7 * 86_400
-const defaultIntermediateTtlSeconds = 86_400
-
-type Path = readonly PropertyKey[]
-type Found = Problem & { readonly severity?: 'warning' }
-
 /** @throws {ConfigurationError} with every mistake that was found */
 export function parseConfiguration(text: string): Configuration {
-  const lines = new LineCounter()
-  const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, version: '1.2', schema: 'core' })
-  const locate = createLocator(yaml.contents as Node | null, lines)
-  const syntax = yaml.errors.map((error) => ({ ...position(lines, error.pos[0]), message: firstLine(error.message) }))
-  if (syntax.length > 0)
-    throw new ConfigurationError(syntax.map((error) => ({ severity: 'error', path: '', ...error })))
-
-  const shape = configurationSchema.safeParse(toPlain(yaml))
-  if (!shape.success) throw new ConfigurationError(sorted(shape.error.issues.flatMap(describeIssue).map(locate)))
-
-  const document = shape.data
-  const x509Ttl =
-    document.authorities.x509.ttl ??
-    (document.authorities.x509.upstream ? defaultIntermediateTtlSeconds : defaultX509TtlSeconds)
-  const compiled = compile(document)
+  const source = readSource(text)
+  if (source.problems.length > 0) throw new ConfigurationError(sorted(source.problems))
+  const content = source.content ?? {}
+  const shape = configurationSchema.safeParse(content)
+  const readable = shape.success ? asReadable(shape.data) : readWhatCanBeRead(content)
+  const compiled = compile(readable)
   const found: readonly Found[] = [
+    ...(shape.success ? [] : describeIssues(shape.error.issues, content)),
     ...compiled.problems,
-    ...checkListeners(document),
-    ...checkIssuer(document),
-    ...checkAuthenticators(document),
-    ...checkAuthorities(document, x509Ttl),
+    ...checkDocument(readable),
   ]
-  const diagnostics = found.map(locate)
+  const diagnostics = sorted(found.map(source.locate))
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error')
-  if (errors.length > 0) throw new ConfigurationError(sorted(errors))
+  if (!shape.success || errors.length > 0) throw new ConfigurationError(errors)
+  return assemble(text, shape.data, compiled, diagnostics)
+}
 
+function assemble(
+  text: string,
+  document: ConfigurationDocument,
+  { rules, policies }: Pick<Configuration, 'rules' | 'policies'>,
+  warnings: readonly Diagnostic[],
+): Configuration {
   const { trust_domain, issuer, listen, admin, metrics, store, seal, limits, authorities } = document
   return {
     digest: createHash('sha256').update(text).digest('hex'),
@@ -99,222 +87,136 @@ export function parseConfiguration(text: string): Configuration {
     seal,
     limits,
     authorities: {
-      x509: { ...authorities.x509, ttlSeconds: x509Ttl },
+      x509: { ...authorities.x509, ttlSeconds: x509TtlSeconds(authorities) },
       jwt: { ...authorities.jwt, ttlSeconds: authorities.jwt.ttl },
     },
-    authenticators: new Map(namedAuthenticators(document).map((config) => [config.name, config])),
-    rules: compiled.rules,
-    policies: compiled.policies,
-    warnings: sorted(diagnostics),
+    authenticators: new Map(
+      Object.entries(document.authenticators).map(([name, config]) => [name, { ...config, name }]),
+    ),
+    rules,
+    policies,
+    warnings,
   }
 }
 
-function compile(document: ConfigurationDocument) {
+function asReadable(document: ConfigurationDocument): ReadableDocument {
+  return {
+    ...document,
+    authenticators: new Map(Object.entries(document.authenticators)),
+    brokenAuthenticators: new Set(),
+    hasAuthenticators: true,
+  }
+}
+
+type Plain = Readonly<Record<string, unknown>>
+
+/** The parts of a broken document that are sound in themselves, so that what is wrong with them is told as well. */
+function readWhatCanBeRead(content: unknown): ReadableDocument {
+  const plain = asPlain(content)
+  const authenticators = Object.entries(asPlain(plain['authenticators'])).map(
+    ([name, value]) => [name, readAs(authenticatorSchema, value)] as const,
+  )
+  const sound = authenticators.flatMap(([name, config]) => (config ? [[name, config] as const] : []))
+  const { trust_domain, issuer, listen, admin, metrics, authorities } = configurationSchema.shape
+  const parts = {
+    trust_domain: readAs(trust_domain, plain['trust_domain']),
+    issuer: readAs(issuer, plain['issuer']),
+    listen: readAs(listen, plain['listen']),
+    admin: readAs(admin, plain['admin']),
+    metrics: readAs(metrics, plain['metrics']),
+    authorities: readAs(authorities, plain['authorities']),
+  }
+  return {
+    ...(Object.fromEntries(
+      Object.entries(parts).filter(([, part]) => part !== undefined),
+    ) as Partial<ReadableDocument>),
+    authenticators: new Map(sound),
+    brokenAuthenticators: new Set(authenticators.flatMap(([name, config]) => (config ? [] : [name]))),
+    hasAuthenticators: isPlain(plain['authenticators'] ?? {}),
+    identities: asList(plain['identities']).map((rule) => readAs(readableRuleSchema, rule)),
+    policies: asList(plain['policies']).map((policy) => readAs(readablePolicySchema, policy)),
+  }
+}
+
+interface Reader<T> {
+  readonly safeParse: (value: unknown) => { readonly success: boolean; readonly data?: T | undefined }
+}
+
+function readAs<T>(schema: Reader<T>, value: unknown): T | undefined {
+  const { success, data } = schema.safeParse(value)
+  return success ? data : undefined
+}
+
+function isPlain(value: unknown): value is Plain {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function asPlain(value: unknown): Plain {
+  return isPlain(value) ? value : {}
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function compile(document: ReadableDocument) {
   const authenticators = new Map(
-    namedAuthenticators(document).map((config) => [
-      config.name,
+    [...document.authenticators].map(([name, config]) => [
+      name,
       { type: config.type, ...(config.type === 'spiffe' && { trustDomain: config.trust_domain }) },
     ]),
   )
-  const rules = compileRules(
-    document.identities.map((rule, index): RuleInput => ({ ...rule, path: ['identities', index] })),
-    {
-      trustDomain: document.trust_domain,
-      authenticators,
-      reservedDnsNames: reservedDnsNames(document),
-      reservedAudiences: [document.issuer],
-    },
-  )
-  const policies = compilePolicies(
-    document.policies.flatMap(({ permit, forbid, ...policy }, index): PolicyInput[] => {
-      const operations = permit ?? forbid
-      if (operations === undefined || (permit !== undefined && forbid !== undefined)) return []
-      const effect = permit === undefined ? 'forbid' : 'permit'
-      return [{ ...policy, effect, operations: [operations].flat(), path: ['policies', index] }]
-    }),
-    { authenticators: Object.keys(document.authenticators) },
-  )
-  const effects = document.policies.flatMap(({ permit, forbid }, index): Problem[] =>
-    (permit === undefined) === (forbid === undefined)
-      ? [{ path: ['policies', index], message: 'a policy has either permit or forbid' }]
-      : [],
-  )
+  const rules = compileRules(ruleInputs(document), {
+    // Where it can not be read nothing is decided by it: the document is refused.
+    trustDomain: document.trust_domain ?? ('' as TrustDomain),
+    authenticators,
+    reservedDnsNames: reservedDnsNames(document),
+    reservedAudiences: document.issuer === undefined ? [] : [document.issuer],
+  })
+  const policies = compilePolicies(policyInputs(document), {
+    authenticators: [...authenticators.keys(), ...document.brokenAuthenticators],
+  })
   return {
     rules: rules.rules,
     policies: policies.policies,
-    problems: [...rules.problems, ...policies.problems, ...effects],
+    problems: [...rules.problems, ...policies.problems, ...findEffectProblems(document)],
   }
 }
 
-function namedAuthenticators(document: ConfigurationDocument): readonly AuthenticatorConfig[] {
-  return Object.entries(document.authenticators).map(([name, config]) => ({ ...config, name }))
+/** Without those from an authenticator that is itself broken: what a proof of it holds is not known. */
+function ruleInputs({ identities, brokenAuthenticators, hasAuthenticators }: ReadableDocument): readonly RuleInput[] {
+  if (!hasAuthenticators) return []
+  return identities.flatMap((rule, index) =>
+    rule === undefined || brokenAuthenticators.has(rule.from) ? [] : [{ ...rule, path: ['identities', index] }],
+  )
+}
+
+function policyInputs({ policies }: ReadableDocument): readonly PolicyInput[] {
+  return policies.flatMap((policy, index): readonly PolicyInput[] => {
+    const { permit, forbid, ...rest } = policy ?? {}
+    const operations = permit ?? forbid
+    if (operations === undefined || (permit !== undefined && forbid !== undefined)) return []
+    const effect = permit === undefined ? 'forbid' : 'permit'
+    return [{ ...rest, effect, operations: [operations].flat(), path: ['policies', index] }]
+  })
+}
+
+function findEffectProblems({ policies }: ReadableDocument): readonly Problem[] {
+  return policies.flatMap((policy, index) => {
+    if (policy === undefined || (policy.permit === undefined) !== (policy.forbid === undefined)) return []
+    return [{ path: ['policies', index], message: 'a policy has either permit or forbid' }]
+  })
 }
 
 /** Names that only our own listeners may have. */
-function reservedDnsNames(document: ConfigurationDocument): readonly string[] {
-  const hosts = [new URL(document.issuer).hostname, ...[document.listen.address, document.metrics?.listen].map(hostOf)]
+function reservedDnsNames({ issuer, listen, metrics }: ReadableDocument): readonly string[] {
+  const issuerHost = issuer === undefined ? undefined : new URL(issuer).hostname
+  const hosts = [issuerHost, hostOf(listen?.address), hostOf(metrics?.listen)]
   return [...new Set(hosts.filter((host) => host !== undefined))]
 }
 
 function hostOf(address: ListenAddress | undefined): string | undefined {
   return address?.kind === 'tcp' ? address.host : undefined
-}
-
-function checkListeners(document: ConfigurationDocument): readonly Found[] {
-  const found: Found[] = []
-  const { address, tls, trusted_proxies } = document.listen
-  if (tls === 'off' && !isLocal(address) && trusted_proxies === undefined)
-    found.push({
-      path: ['listen', 'tls'],
-      message:
-        'without TLS, proofs cross the network in the clear: listen on loopback or a unix socket, or name trusted_proxies',
-    })
-  if (document.admin.listen.kind !== 'unix')
-    found.push({
-      path: ['admin', 'listen'],
-      message: 'the admin API is served on a unix socket only: expected unix:PATH',
-    })
-  return found
-}
-
-function checkIssuer(document: ConfigurationDocument): readonly Found[] {
-  if (new URL(document.issuer).port === '') return []
-  const message = 'the issuer has a port: AWS and Google refuse such an issuer'
-  return [{ path: ['issuer'], message, severity: 'warning' }]
-}
-
-function checkAuthenticators(document: ConfigurationDocument): readonly Found[] {
-  const found: Found[] = []
-  const domains = new Set<string>()
-  for (const [name, config] of Object.entries(document.authenticators)) {
-    const path = ['authenticators', name]
-    if (config.type === 'spiffe') {
-      if (domains.has(config.trust_domain))
-        found.push({ path: [...path, 'trust_domain'], message: 'two authenticators take SVIDs of this trust domain' })
-      domains.add(config.trust_domain)
-      if (config.trust_domain !== document.trust_domain)
-        found.push({
-          path: [...path, 'trust_domain'],
-          message: `there is no bundle for ${config.trust_domain}: only SVIDs of ${document.trust_domain} can be verified`,
-        })
-    }
-    if (config.type !== 'oidc' && config.type !== 'kubernetes') continue
-    if (sameIssuer(config.issuer, document.issuer))
-      found.push({
-        path: [...path, 'issuer'],
-        message:
-          'this is our own issuer: a token of ours must not give another one (authenticator type spiffe takes our SVIDs)',
-      })
-    if (config.jwks_uri !== undefined && config.jwks_file !== undefined)
-      found.push({ path, message: 'keys come from jwks_uri or from jwks_file, not from both' })
-  }
-  return found
-}
-
-const sameIssuer = (a: string, b: string) => a.replace(/\/$/, '') === b.replace(/\/$/, '')
-
-function checkAuthorities(document: ConfigurationDocument, x509TtlSeconds: number): readonly Found[] {
-  const { jwt } = document.authorities
-  const found: Found[] = []
-  const shortest = 180
-  if (x509TtlSeconds < shortest) found.push({ path: ['authorities', 'x509', 'ttl'], message: `at least ${shortest}s` })
-  if (jwt.ttl < shortest) found.push({ path: ['authorities', 'jwt', 'ttl'], message: `at least ${shortest}s` })
-  if (new Set(jwt.algorithms).size !== jwt.algorithms.length)
-    found.push({ path: ['authorities', 'jwt', 'algorithms'], message: 'an algorithm is listed twice' })
-  if (jwt.rs256_audiences.length > 0 && !jwt.algorithms.includes('RS256'))
-    found.push({
-      path: ['authorities', 'jwt', 'algorithms'],
-      message: `RS256 is not listed, but rs256_audiences (${jwt.rs256_audiences.join(', ')}) takes nothing else: list it, or set rs256_audiences: []`,
-    })
-  for (const [index, rule] of document.identities.entries()) {
-    found.push(...checkTtl(['identities', index, 'x509_ttl'], rule.x509_ttl, x509TtlSeconds, 'authorities.x509.ttl'))
-    found.push(...checkTtl(['identities', index, 'jwt_ttl'], rule.jwt_ttl, jwt.ttl, 'authorities.jwt.ttl'))
-  }
-  return found
-}
-
-/** An authority signs for a third of its life and stays published for another: longer SVIDs would outlive it. */
-function checkTtl(path: Path, ttlSeconds: number, authorityTtlSeconds: number, key: string): readonly Found[] {
-  const most = slotSeconds(authorityTtlSeconds)
-  if (ttlSeconds <= most) return []
-  return [
-    {
-      path: path as Problem['path'],
-      message: `at most a third of ${key}, which is ${most}s: shorten this or lengthen that`,
-    },
-  ]
-}
-
-function toPlain(yaml: ReturnType<typeof parseDocument>): unknown {
-  return yaml.toJS({ maxAliasCount: 100 }) ?? {}
-}
-
-interface Issue {
-  readonly code?: string
-  readonly path: Path
-  readonly message: string
-  readonly keys?: readonly string[]
-}
-
-/** One problem for each unknown key; the schema library reports them together. */
-function describeIssue(issue: Issue): readonly Problem[] {
-  const path = issue.path as Problem['path']
-  if (issue.code === 'unrecognized_keys')
-    return (issue.keys ?? []).map((key) => ({ path: [...path, key], message: 'unknown key' }))
-  return [{ path, message: lowerFirst(issue.message.replace(/^Invalid input: /, '')) }]
-}
-
-const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1)
-const firstLine = (text: string) => lowerFirst(text.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? '')
-
-/** Finds the place of a path, or of the nearest thing above it that is there: a missing key has no place of its own. */
-function createLocator(root: Node | null, lines: LineCounter) {
-  return (problem: Found): Diagnostic => {
-    let node: unknown = root
-    let at = startOf(root) ?? 0
-    for (const [depth, step] of problem.path.entries()) {
-      const pair = isMap(node)
-        ? (node.items as Pair[]).find((item) => isScalar(item.key) && item.key.value === step)
-        : undefined
-      const child = pair
-        ? pair.value
-        : (node as { get?: (key: unknown, keep: boolean) => unknown } | null)?.get?.(step, true)
-      const last = depth === problem.path.length - 1
-      const place = startOf(last && pair && problem.message === 'unknown key' ? pair.key : (child ?? pair?.key))
-      if (place === undefined) break
-      at = place
-      node = child
-    }
-    return {
-      severity: problem.severity ?? 'error',
-      ...position(lines, at + offsetIn(node, problem.offset)),
-      path: formatPath(problem.path),
-      message: problem.message,
-    }
-  }
-}
-
-/** Within a plain scalar on one line the offset of an expression's error is exact; elsewhere the scalar's start is. */
-function offsetIn(node: unknown, offset: number | undefined): number {
-  if (offset === undefined || !isScalar(node) || node.type !== 'PLAIN' || node.range == null) return 0
-  const oneLine = String(node.value).length === node.range[1] - node.range[0]
-  return oneLine ? offset : 0
-}
-
-function startOf(node: unknown): number | undefined {
-  return (node as Node | null)?.range?.[0]
-}
-
-function position(lines: LineCounter, offset: number): { readonly line: number; readonly column: number } {
-  const { line, col } = lines.linePos(offset)
-  return { line: Math.max(1, line), column: Math.max(1, col) }
-}
-
-function formatPath(path: Path): string {
-  return path.reduce<string>((text, step) => {
-    if (typeof step === 'number') return `${text}[${step}]`
-    return text === '' ? String(step) : `${text}.${String(step)}`
-  }, '')
 }
 
 function sorted(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {

@@ -1,5 +1,5 @@
 /**
- * What is kept of one federated trust domain, and what comes of a bundle that was fetched for it.
+ * What is kept of one federated trust domain, and what comes of a bundle that is offered for it.
  *
  * @module
  */
@@ -7,20 +7,24 @@ import { createHash } from 'node:crypto'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { TrustDomain } from '../protocol/spiffe-id.ts'
 import { parseTrustBundle, type TrustBundle } from '../protocol/trust-bundle.ts'
+import type { PollState } from './federation-schedule.ts'
 
 /** Where the bundle that is held came from. */
 export type BundleSource = 'file' | 'endpoint' | 'import'
 
 /** One document of the store, shared by all replicas: whoever takes its turn to poll writes the outcome here. */
-export interface PeerState {
+export interface PeerState extends PollState {
   /** The last good bundle as it was read; absent before the first. */
   readonly bundle?: string
   readonly source?: BundleSource
+  /** Of `bundle`, decimal. */
+  readonly sequence?: string
   /** When `bundle` was last seen to be current. */
   readonly confirmedAt?: Date
+  /** Digest of the bundle file that was looked at last, so that one that was replaced is noticed. */
+  readonly file?: string
   /** When the endpoint is asked next. A replica that polls moves it on first, so that the others leave it alone. */
   readonly pollAt: Date
-  readonly failures: number
   /** Why the last poll failed. */
   readonly problem?: string
 }
@@ -35,12 +39,22 @@ export function readPeerState(body: string): PeerState | undefined {
 
 export const formatPeerState = (state: PeerState): string => JSON.stringify(state)
 
+export function fileDigest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}
+
+/**
+ * Which bundles may take the place of the one that is held: `any`, because the operator says so; those that are not
+ * `older` by their sequence number, where the last one wins that can not be compared (Federation §4.2); those that are
+ * `newer` by it.
+ */
+export type AcceptRule = 'any' | 'not_older' | 'newer'
+
 /** How a bundle that was offered stands to the one that is held. */
 export type BundleJudgement =
   | { readonly kind: 'new'; readonly bundle: TrustBundle }
   | { readonly kind: 'same' }
-  /** Its sequence number is below the one held (Federation §4.2). */
-  | { readonly kind: 'older'; readonly held: bigint; readonly offered: bigint }
+  | { readonly kind: 'refused'; readonly problem: string }
   | { readonly kind: 'malformed'; readonly problem: string }
 
 /**
@@ -50,20 +64,33 @@ export type BundleJudgement =
 export function judgeBundle(
   trustDomain: TrustDomain,
   offered: string,
-  held: string | undefined,
-  acceptOlder: boolean,
+  held: Pick<PeerState, 'bundle' | 'sequence'>,
+  rule: AcceptRule,
 ): BundleJudgement {
-  if (offered === held) return { kind: 'same' }
+  if (offered === held.bundle) return { kind: 'same' }
+  const bundle = readOffered(trustDomain, offered)
+  if (typeof bundle === 'string') return { kind: 'malformed', problem: bundle }
+  const problem = held.bundle === undefined ? undefined : findAgeProblem(bundle.sequence, held.sequence, rule)
+  return problem === undefined ? { kind: 'new', bundle } : { kind: 'refused', problem }
+}
+
+/** The bundle, or why it is none. */
+function readOffered(trustDomain: TrustDomain, text: string): TrustBundle | string {
   try {
-    const bundle = parseTrustBundle(trustDomain, offered)
-    const before = held === undefined ? undefined : parseTrustBundle(trustDomain, held).sequence
-    if (!acceptOlder && before !== undefined && bundle.sequence !== undefined && bundle.sequence < before)
-      return { kind: 'older', held: before, offered: bundle.sequence }
-    return { kind: 'new', bundle }
+    return parseTrustBundle(trustDomain, text)
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error
-    return { kind: 'malformed', problem: error.message }
+    return `it is no SPIFFE bundle (${error.message})`
   }
+}
+
+function findAgeProblem(offered: bigint | undefined, held: string | undefined, rule: AcceptRule): string | undefined {
+  if (rule === 'any') return undefined
+  if (offered === undefined || held === undefined)
+    return rule === 'newer' ? 'no sequence number shows that it is newer than the one held' : undefined
+  if (offered < BigInt(held)) return `its sequence number ${offered} is below ${held}, the one held`
+  if (rule === 'newer' && offered === BigInt(held)) return `its sequence number ${offered} is that of the one held`
+  return undefined
 }
 
 /** For records: how a change of bundle looks, by fingerprints of keys. */
@@ -74,36 +101,25 @@ export interface BundleChange {
   readonly removed: readonly string[]
 }
 
-export function compareBundles(before: TrustBundle | undefined, after: TrustBundle): BundleChange {
+/** @param after Absent for a relation that ended. */
+export function compareBundles(before: TrustBundle | undefined, after: TrustBundle | undefined): BundleChange {
   const old = new Set(before ? keyNames(before) : [])
-  const now = new Set(keyNames(after))
+  const now = new Set(after ? keyNames(after) : [])
   return {
     ...(before?.sequence !== undefined && { fromSequence: String(before.sequence) }),
-    ...(after.sequence !== undefined && { toSequence: String(after.sequence) }),
+    ...(after?.sequence !== undefined && { toSequence: String(after.sequence) }),
     added: [...now].filter((name) => !old.has(name)),
     removed: [...old].filter((name) => !now.has(name)),
   }
 }
 
+/** The name of a key is the peer's own text, of any length, and the key behind it may change. */
 function keyNames({ x509Authorities, jwtAuthorities }: TrustBundle): readonly string[] {
   const digest = (der: Uint8Array) => createHash('sha256').update(der).digest('hex').slice(0, 16)
-  return [...x509Authorities.map((der) => `x509 ${digest(der)}`), ...jwtAuthorities.map(({ kid }) => `jwt ${kid}`)]
-}
-
-/** Asked again after this when a bundle gives no hint (Federation §4.2). */
-const defaultIntervalSeconds = 300
-const intervalBounds = { min: 10, max: 86_400 } as const
-const maxBackoffSeconds = 3600
-
-/**
- * When to ask next: at the hint, less up to a quarter so that many peers spread; after failures twice as late each time,
- * never sooner than the hint (Federation §6.2).
- *
- * @param random From 0 to 1.
- */
-export function nextPoll(now: Date, hintSeconds: number | undefined, failures: number, random: number): Date {
-  const hint = Math.min(intervalBounds.max, Math.max(intervalBounds.min, hintSeconds ?? defaultIntervalSeconds))
-  const backoff = Math.max(hint, Math.min(maxBackoffSeconds, hint * 2 ** Math.min(failures, 10)))
-  const seconds = failures === 0 ? hint * (1 - random / 4) : backoff * (1 + random / 4)
-  return new Date(now.getTime() + seconds * 1000)
+  return [
+    ...x509Authorities.map((der) => `x509 ${digest(der)}`),
+    ...jwtAuthorities.map(
+      ({ kid, key }) => `jwt ${digest(key.export({ type: 'spki', format: 'der' }))} ${kid.slice(0, 64)}`,
+    ),
+  ]
 }

@@ -85,5 +85,5 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
 
 function problemResponse(refusal: Refusal, requestId: string): Response {
   const { status, headers, body } = problemAnswer(refusal, requestId)
-  return new Response(body, { status, headers })
+  return new Response(body, { status, headers: { ...headers, 'x-request-id': requestId } })
 }

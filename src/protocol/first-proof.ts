@@ -29,7 +29,7 @@ export interface FirstProof {
 }
 
 const digestBytes = 32
-const maxJoinTokenChars = 64
+const joinTokenPattern = /^[!-~]{1,64}$/
 
 export function formatFirstProof({ ruleDigest, at, joinToken }: FirstProof): Buffer {
   return formatDer(
@@ -46,12 +46,13 @@ export function formatFirstProof({ ruleDigest, at, joinToken }: FirstProof): Buf
 export function parseFirstProof(value: Uint8Array): FirstProof {
   const [digest, at, joinToken, extra] = childrenOf(expectTag(readDer(value), tags.sequence))
   const ruleDigest = readOctetString(digest)
-  const token = joinToken && contentOf(expectTag(joinToken, tags.utf8String)).toString('utf8')
-  if (ruleDigest.length !== digestBytes || extra !== undefined || (token?.length ?? 0) > maxJoinTokenChars)
+  const time = readTime(at)
+  const token = joinToken && contentOf(expectTag(joinToken, tags.utf8String)).toString('latin1')
+  if (
+    ruleDigest.length !== digestBytes ||
+    extra !== undefined ||
+    (token !== undefined && !joinTokenPattern.test(token))
+  )
     throw new ProtocolError('x509_svid', 'the first-proof extension is not one of ours')
-  return {
-    ruleDigest: formatHex(ruleDigest),
-    at: readTime(at),
-    ...(token !== undefined && { joinToken: token }),
-  }
+  return { ruleDigest: formatHex(ruleDigest), at: time, ...(token !== undefined && { joinToken: token }) }
 }

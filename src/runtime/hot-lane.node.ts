@@ -20,7 +20,7 @@ import {
 } from '../http/app.ts'
 import { maxBodyBytes, requireMediaType } from '../http/body.ts'
 import { problemAnswer } from '../http/problem.ts'
-import { isDocumentPath } from '../http/routes/discovery.ts'
+import { type DocumentPath, isDocumentPath } from '../http/routes/discovery.ts'
 import { type HotRoute, svidRoutes } from '../http/routes/svid.ts'
 
 export interface HotLaneDeps {
@@ -34,21 +34,26 @@ export type HotLane = (request: IncomingMessage, response: ServerResponse, reque
 
 export function createHotLane(deps: HotLaneDeps): HotLane {
   const routes = svidRoutes(deps.gateway)
+  const write = createWriter()
+  const lane = { ...deps, write }
   return (request, response, requestId) => {
     const { method, url = '/' } = request
     const path = withoutIssuerPath(deps.gateway, url)
+    const arrival = { request, response, requestId }
     if (method === 'POST') {
       const route = Object.hasOwn(routes, path) ? routes[path] : undefined
       if (route === undefined) return false
-      void answerHot(deps, route, { request, response, requestId })
+      void answerHot(lane, route, arrival)
       return true
     }
     if (method !== 'GET' || !isDocumentPath(path)) return false
-    void answerWith(deps, { requestId, response }, async () =>
-      documentFor(deps.gateway, path, undefined, request.headers['if-none-match']),
-    )
+    answerDocument(lane, path, arrival)
     return true
   }
+}
+
+interface LaneDeps extends HotLaneDeps {
+  readonly write: Writer
 }
 
 interface Arrival {
@@ -57,43 +62,54 @@ interface Arrival {
   readonly requestId: string
 }
 
-async function answerHot(deps: HotLaneDeps, route: HotRoute, { request, response, requestId }: Arrival): Promise<void> {
+async function answerHot(deps: LaneDeps, route: HotRoute, arrival: Arrival): Promise<void> {
+  const { request, requestId } = arrival
   const call = readCall(requestId, deps.connection(request), (name) => headerOf(request, name))
-  await answerWith(
-    deps,
-    { requestId, response, refused: (error) => noteRefusal(deps, { call, operation: route.operation }, error) },
-    async () => {
-      requireMediaType(headerOf(request, 'content-type'), 'application/json')
-      return route.answer(call, await readBody(request))
-    },
-  )
-}
-
-interface Exchange {
-  readonly requestId: string
-  readonly response: ServerResponse
-  readonly refused?: (error: unknown) => ReturnType<typeof noteRefusal>
-}
-
-async function answerWith(deps: HotLaneDeps, exchange: Exchange, answer: () => Promise<Answer>): Promise<void> {
-  const { requestId, response } = exchange
   try {
-    write(response, requestId, await answer())
+    requireMediaType(headerOf(request, 'content-type'), 'application/json')
+    deps.write(arrival, await route.answer(call, await readBody(request)))
   } catch (error) {
-    const call = { requestId, address: '' }
-    const refusal = await (exchange.refused?.(error) ?? noteRefusal(deps, { call, operation: undefined }, error))
-    write(response, requestId, problemAnswer(refusal, requestId))
+    const refusal = await noteRefusal(deps, { call, operation: route.operation }, error)
+    deps.write(arrival, problemAnswer(refusal, requestId))
   }
 }
 
-function write(response: ServerResponse, requestId: string, { status, headers, body }: Answer): void {
-  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
-  const bodyless = status === 304
-  const head: (string | number)[] = ['x-request-id', requestId]
-  for (const name in headers) head.push(name, headers[name] ?? '')
-  if (!bodyless) head.push('content-length', length)
-  response.writeHead(status, head)
-  response.end(bodyless ? undefined : body)
+function answerDocument(deps: LaneDeps, path: DocumentPath, arrival: Arrival): void {
+  const { request, requestId } = arrival
+  try {
+    deps.write(arrival, documentFor(deps.gateway, path, undefined, request.headers['if-none-match']))
+  } catch (error) {
+    const origin = { call: { requestId, address: '' }, operation: undefined }
+    void noteRefusal(deps, origin, error).then((refusal) => deps.write(arrival, problemAnswer(refusal, requestId)))
+  }
+}
+
+type Writer = (arrival: Arrival, answer: Answer) => void
+
+/** Bytes of a document are kept as text, as Node sends a text together with the head and bytes after it. */
+function createWriter(): Writer {
+  const texts = new WeakMap<Uint8Array, string>()
+
+  function textOf(bytes: Uint8Array): string {
+    const known = texts.get(bytes)
+    if (known !== undefined) return known
+    const text = Buffer.from(bytes).toString('latin1')
+    texts.set(bytes, text)
+    return text
+  }
+
+  return ({ response, requestId }, { status, headers, body }) => {
+    const head: (string | number)[] = ['x-request-id', requestId]
+    for (const name in headers) head.push(name, headers[name] ?? '')
+    if (status === 304) {
+      response.writeHead(status, head).end()
+      return
+    }
+    head.push('content-length', typeof body === 'string' ? Buffer.byteLength(body) : body.length)
+    response.writeHead(status, head)
+    if (typeof body === 'string') response.end(body)
+    else response.end(textOf(body), 'latin1')
+  }
 }
 
 /** All that was sent under a name, as `Headers` has it: Node itself would take the first of two and say nothing. */

@@ -192,7 +192,9 @@ function createHolder({ config, opened, sources, telemetry }: Parts, authorities
   return createConfigurationHolder(config, {
     ...sources,
     store: opened.store,
+    trustDomain: config.trustDomain,
     ours: authorities.current,
+    bundleOf: () => undefined,
     connect: createConnectUpstream({ files, monotonicMs: sources.monotonicMs }),
     files,
     shareFetches: true,

@@ -1,7 +1,7 @@
 /**
- * SVIDs as proof: of our own trust domain, whose keys are our authorities.
+ * SVIDs as proof: of our own trust domain, whose keys are our authorities, or of one that we federate with.
  *
- * What such a proof is good for is narrow (`ProofUse`): an X.509-SVID renews itself, a JWT-SVID tells who its bearer
+ * What a proof of our own is good for is narrow (`ProofUse`): an X.509-SVID renews itself, a JWT-SVID tells who its bearer
  * is. For our own there is no leeway, as one clock wrote and reads the times.
  *
  * @module
@@ -14,31 +14,49 @@ import type { Certificate } from '../../protocol/certificate.ts'
 import { ProtocolError } from '../../protocol/errors.ts'
 import { firstProofOid, parseFirstProof } from '../../protocol/first-proof.ts'
 import { validateJwtSvid } from '../../protocol/jwt-svid.ts'
-import type { SpiffeId } from '../../protocol/spiffe-id.ts'
+import type { SpiffeId, TrustDomain } from '../../protocol/spiffe-id.ts'
 import { validateX509Svid } from '../../protocol/x509-svid.ts'
+import { createForeignSvidAuthenticator, type ForeignSvidDeps } from './foreign-svid.ts'
 
 /** What of our authorities vouches for SVIDs, with a version that changes when any of it does. */
 export type OwnAuthorities = Pick<AuthoritySnapshot, 'issuer' | 'version' | 'jwtKeys' | 'x509Issuers'>
 
-export interface SpiffeDeps {
+export interface SpiffeDeps extends Pick<ForeignSvidDeps, 'bundleOf'> {
+  readonly trustDomain: TrustDomain
   readonly ours: () => OwnAuthorities
 }
 
 const reuseMs = 300_000
 
 export function createSpiffeAuthenticator(config: SpiffeConfig, deps: SpiffeDeps): Authenticator {
+  if (config.trust_domain === deps.trustDomain) return createOwnSvidAuthenticator(config, deps)
+  return createForeignSvidAuthenticator(config, { bundleOf: deps.bundleOf, audience: () => deps.ours().issuer })
+}
+
+function createOwnSvidAuthenticator(config: SpiffeConfig, deps: SpiffeDeps): Authenticator {
   return {
     name: config.name,
     type: 'spiffe',
     accepts: { trustDomain: config.trust_domain },
     authenticate: async (proof, now) => {
-      const ours = deps.ours()
+      const all = deps.ours()
+      const ours = { ...all, keysOf: ofDomain(config, all.jwtKeys), issuersOf: ofDomain(config, all.x509Issuers) }
       const verified = orReject(() =>
         proof.kind === 'bearer' ? verifyJwt(proof, ours, now) : verifyX509(proof, ours, now),
       )
       return authentication(config, deps.ours, ours, verified, now)
     },
   }
+}
+
+/** A trust domain vouches for its own names only. */
+function ofDomain<T>({ trust_domain }: SpiffeConfig, keys: readonly T[]) {
+  return (trustDomain: TrustDomain): readonly T[] => (trustDomain === trust_domain ? keys : [])
+}
+
+interface Trusted extends OwnAuthorities {
+  readonly keysOf: (trustDomain: TrustDomain) => OwnAuthorities['jwtKeys']
+  readonly issuersOf: (trustDomain: TrustDomain) => OwnAuthorities['x509Issuers']
 }
 
 interface Verified {
@@ -49,16 +67,16 @@ interface Verified {
 }
 
 /** Only a token that was made for us and for nobody else: one that an API has seen could be sent on by that API. */
-function verifyJwt({ token }: Extract<Proof, { kind: 'bearer' }>, ours: OwnAuthorities, now: Date): Verified {
-  const svid = validateJwtSvid(token, { keys: () => ours.jwtKeys, audience: ours.issuer, now, leewaySeconds: 0 })
+function verifyJwt({ token }: Extract<Proof, { kind: 'bearer' }>, ours: Trusted, now: Date): Verified {
+  const svid = validateJwtSvid(token, { keys: ours.keysOf, audience: ours.issuer, now, leewaySeconds: 0 })
   if (svid.audience.length !== 1) throw new ProtocolError('jwt_audience', 'other audiences beside our issuer')
   const { spiffeId, claims, expiresAt } = svid
   return { spiffeId, claims, expiresAt, use: { kind: 'identity_only', spiffeId } }
 }
 
 /** Signed by one of our authorities itself: what an intermediate below it signed is somebody else's to renew. */
-function verifyX509({ chain }: Extract<Proof, { kind: 'certificate' }>, ours: OwnAuthorities, now: Date): Verified {
-  const { spiffeId, leaf } = validateX509Svid(chain.slice(0, 1), () => ours.x509Issuers, { now })
+function verifyX509({ chain }: Extract<Proof, { kind: 'certificate' }>, ours: Trusted, now: Date): Verified {
+  const { spiffeId, leaf } = validateX509Svid(chain.slice(0, 1), ours.issuersOf, { now })
   const use: ProofUse = {
     kind: 'renewal',
     spiffeId,

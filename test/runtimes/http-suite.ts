@@ -1,0 +1,33 @@
+/**
+ * The public API as callers see it, with the records that are kept of it. One suite for every runtime.
+ *
+ * @module
+ */
+import { afterAll, beforeAll, describe } from 'vitest'
+import type { HttpSubject } from '../support/http-subject.ts'
+import { badInput } from './suite/bad-input.ts'
+import { proofs } from './suite/proofs.ts'
+import { publishedDocuments } from './suite/published-documents.ts'
+import { routes } from './suite/routes.ts'
+import { batches, joinTokens, svids } from './suite/svids.ts'
+import { tokenExchange } from './suite/token-exchange.ts'
+
+export function httpSuite(runtime: string, open: () => Promise<HttpSubject>): void {
+  describe(runtime, () => {
+    let subject: HttpSubject
+    beforeAll(async () => {
+      subject = await open()
+    })
+    afterAll(() => subject.close())
+    const run = () => subject
+
+    describe('published documents', () => publishedDocuments(run))
+    describe('routes', () => routes(run))
+    describe('proofs', () => proofs(run))
+    describe('SVIDs', () => svids(run))
+    describe('batches', () => batches(run))
+    describe('join tokens', () => joinTokens(run))
+    describe('bad input', () => badInput(run))
+    describe('token exchange', () => tokenExchange(run))
+  })
+}
