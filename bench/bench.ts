@@ -1,0 +1,50 @@
+/**
+ * What all figures of one run share: the workload, the load generator, and servers that are started once.
+ *
+ * @module
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createLoadGenerator, type GeneratorName, type LoadGenerator } from './load.ts'
+import { type ServerChoice, type ServerProcess, startServerProcess } from './server-process.ts'
+import { createWorkload, type Workload } from './workload.ts'
+
+export interface Bench {
+  readonly folder: string
+  readonly workload: Workload
+  readonly load: LoadGenerator
+  /** Seconds of one slice of load. */
+  readonly sliceSeconds: number
+  /** The server of that kind, shared by all figures that ask for it. */
+  readonly server: (choice: ServerChoice) => Promise<ServerProcess>
+  readonly close: () => Promise<void>
+}
+
+export async function openBench(options: {
+  readonly sliceSeconds: number
+  readonly generator: GeneratorName | undefined
+}): Promise<Bench> {
+  const folder = await mkdtemp(join(tmpdir(), 'apostille-bench-'))
+  const workload = await createWorkload(new Date())
+  const servers = new Map<string, Promise<ServerProcess>>()
+  return {
+    folder,
+    workload,
+    load: createLoadGenerator(folder, options.generator),
+    sliceSeconds: options.sliceSeconds,
+    server(choice) {
+      const name = `${choice.rules}-rules${choice.tls ? '-tls' : ''}`
+      const known = servers.get(name)
+      if (known) return known
+      const started = startServerProcess(join(folder, name), workload, choice)
+      servers.set(name, started)
+      return started
+    },
+    async close() {
+      const started = await Promise.allSettled(servers.values())
+      await Promise.all(started.map((server) => (server.status === 'fulfilled' ? server.value.close() : undefined)))
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * A server in a process of its own, on the server's core, with a fresh store. Its log goes to a file, as a service
+ * manager would have it.
+ *
+ * @module
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, open, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { cores, spawnOn } from './cores.ts'
+import { createConfiguration, type Workload } from './workload.ts'
+
+export interface ServerProcess {
+  readonly pid: number
+  readonly url: string
+  readonly port: number
+  /** From the start of the process until it says that it is ready. */
+  readonly startMs: number
+  readonly close: () => Promise<void>
+}
+
+export interface ServerChoice {
+  readonly rules: number
+  readonly tls: boolean
+}
+
+const root = join(import.meta.dirname, '..')
+const builtProgram = join(root, 'dist/cli/main.js')
+
+/** The command that serves, and what it is called in the output. */
+export function serverProgram(): { readonly command: readonly string[]; readonly name: string } {
+  if (process.env['APOSTILLE_BENCH'] !== 'sources' && existsSync(builtProgram)) {
+    return { command: [process.execPath, builtProgram, 'serve', '--config'], name: 'the built package, `serve`' }
+  }
+  return { command: [process.execPath, join(import.meta.dirname, 'server.ts')], name: 'the sources (not built)' }
+}
+
+/** @param folder Made here; holds the configuration, the store and the log. */
+export async function startServerProcess(
+  folder: string,
+  workload: Workload,
+  choice: ServerChoice,
+): Promise<ServerProcess> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const port = await freePort()
+  const config = join(folder, 'apostille.yaml')
+  await writeFile(config, createConfiguration({ ...choice, port }))
+  await writeFile(join(folder, 'jwks.json'), workload.jwks)
+  const logFile = join(folder, 'log.jsonl')
+  const log = await open(logFile, 'w')
+  const startedMs = performance.now()
+  const child = spawnOn(cores.server, [...serverProgram().command, config], { stdio: ['ignore', log.fd, log.fd] })
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const startMs = await untilReady(startedMs, port, logFile, () => child.exitCode !== null)
+  await log.close()
+  return {
+    pid: child.pid ?? 0,
+    port,
+    url: `${choice.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
+    startMs,
+    async close() {
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
+
+/** The line that says so is looked for every few milliseconds, on the core of the load. */
+async function untilReady(startedMs: number, port: number, logFile: string, hasEnded: () => boolean): Promise<number> {
+  for (;;) {
+    if (/"ready"|\bready\b.*listen=/.test(readFileSync(logFile, 'utf8'))) return performance.now() - startedMs
+    if (hasEnded()) throw new Error(`the server on port ${port} did not start: ${readFileSync(logFile, 'utf8')}`)
+    if (performance.now() - startedMs > 30_000) throw new Error('the server was not ready within 30 s')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Resident memory in MB. */
+export function residentMemory(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return Number(kilobytes) / 1000
+}
