@@ -9,7 +9,7 @@ import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Fetch, FetchInit } from './http-client.ts'
 import { UpstreamError } from './http-client.ts'
 import { readPeerChain } from './peer-chain.node.ts'
@@ -42,7 +42,8 @@ export function createHttpsFetch(options: HttpsFetchOptions): HttpsFetch {
     lookup: createGuardedLookup(allowAddress, resolve),
     ...(ca === undefined ? {} : { ca }),
   })
-  if (verifyPeer) agent.createConnection = createVerifiedConnection(verifyPeer)
+  const handshakes = new Set<TLSSocket>()
+  if (verifyPeer) agent.createConnection = createVerifiedConnection(verifyPeer, handshakes)
 
   async function httpsFetch(url: string, init: FetchInit): Promise<Response> {
     refuseLiteral(new URL(url).hostname, allowAddress)
@@ -50,28 +51,52 @@ export function createHttpsFetch(options: HttpsFetchOptions): HttpsFetch {
     return toResponse(answer)
   }
 
-  return Object.assign(httpsFetch, { close: async () => agent.destroy() })
+  async function close(): Promise<void> {
+    agent.destroy()
+    for (const socket of handshakes) socket.destroy()
+  }
+
+  return Object.assign(httpsFetch, { close })
 }
 
-/** The request waits for the callback, so that an unknown server sees nothing of it. */
-function createVerifiedConnection(verifyPeer: (chain: readonly Uint8Array[]) => void): Agent['createConnection'] {
+const handshakeMs = 30_000
+
+/**
+ * The request waits for the callback, so that an unknown server sees nothing of it. Sessions are not resumed: the agent
+ * keeps them in the function that this replaces, and a resumed one need not show its certificates again.
+ *
+ * @param handshakes Those under way, of which the agent does not know.
+ */
+function createVerifiedConnection(
+  verifyPeer: (chain: readonly Uint8Array[]) => void,
+  handshakes: Set<TLSSocket>,
+): Agent['createConnection'] {
   return (options, callback) => {
     const socket = connectTls({ ...(options as ConnectionOptions), rejectUnauthorized: false })
-    const failed = (error: Error) => callback?.(error, socket)
-    socket.once('error', failed)
-    socket.once('secureConnect', () => {
-      socket.off('error', failed)
-      try {
-        verifyPeer(readPeerChain(socket))
-      } catch (error) {
-        socket.destroy()
-        failed(error as Error)
-        return
-      }
-      callback?.(null, socket)
-    })
+    handshakes.add(socket)
+    awaitHandshake(socket)
+      .then(() => verifyPeer(readPeerChain(socket)))
+      .finally(() => handshakes.delete(socket))
+      .then(
+        () => callback?.(null, socket),
+        (error: Error) => {
+          socket.destroy()
+          callback?.(error, socket)
+        },
+      )
     return undefined
   }
+}
+
+async function awaitHandshake(socket: TLSSocket): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const giveUp = () => socket.destroy()
+  socket.setTimeout(handshakeMs, giveUp)
+  socket.once('secureConnect', resolve)
+  socket.once('error', reject)
+  socket.once('close', () => reject(Object.assign(new Error('closed in the handshake'), { code: 'ECONNRESET' })))
+  await promise
+  socket.off('timeout', giveUp)
 }
 
 /** The addresses that are checked are the ones that are connected to: nothing is resolved a second time. */

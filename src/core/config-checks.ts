@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { parseAddress } from './address-range.ts'
 import { slotSeconds } from './authority-plan.ts'
 import type { ConfigurationDocument, RuleDocument } from './config-schema.ts'
 import type { Found } from './config-source.ts'
@@ -81,10 +82,11 @@ function checkIssuer({ issuer, listen }: ReadableDocument): readonly Found[] {
       message: 'the issuer has a port: AWS and Google refuse such an issuer',
       severity: 'warning',
     })
-  if (listen?.tls === 'self' && !hostPattern.test(hostname))
+  const isAddress = parseAddress(hostname.replace(/^\[(.*)\]$/, '$1')) !== undefined
+  if (listen?.tls === 'self' && !isAddress && !hostPattern.test(hostname))
     found.push({
       path: ['issuer'],
-      message: `the certificate of \`tls: self\` names the issuer's host, and ${hostname} is no DNS name: give the issuer one, or set listen.tls to {certificate: FILE, key: FILE}`,
+      message: `the certificate of \`tls: self\` names the issuer's host, and ${hostname} is neither a DNS name nor an address: give the issuer one, or set listen.tls to {certificate: FILE, key: FILE}`,
     })
   return found
 }

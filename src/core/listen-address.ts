@@ -4,7 +4,7 @@
  * @module
  */
 import { ProtocolError } from '../protocol/errors.ts'
-import { parseAddressRange } from './address-range.ts'
+import { parseAddress, parseAddressRange } from './address-range.ts'
 import { protocolField } from './config-fields.ts'
 
 /** `host:port`, `[::1]:port` or `unix:PATH`. */
@@ -15,10 +15,13 @@ export type ListenAddress =
 /** @throws {ProtocolError} `encoding` */
 export function parseListenAddress(text: string): ListenAddress {
   if (text.startsWith('unix:') && text.length > 5) return { kind: 'unix', path: text.slice(5) }
-  const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text)
+  const match = /^(?:\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text)
+  const host = match?.[1] ?? match?.[2] ?? ''
   const port = Number(match?.[3])
-  if (!match || port > 65_535) throw new ProtocolError('encoding', 'neither host:port, [::1]:port nor unix:PATH')
-  return { kind: 'tcp', host: (match[1] ?? match[2] ?? '').toLowerCase(), port }
+  const isNumeric = match?.[1] !== undefined || /^[\d.]+$/.test(host)
+  if (!match || port > 65_535 || (isNumeric && parseAddress(host) === undefined))
+    throw new ProtocolError('encoding', 'neither host:port, [::1]:port nor unix:PATH')
+  return { kind: 'tcp', host: host.toLowerCase(), port }
 }
 
 export function formatListenAddress(address: ListenAddress): string {

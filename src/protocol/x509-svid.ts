@@ -59,6 +59,8 @@ export interface X509SvidInput {
   readonly ttlSeconds: number
   /** Lower case. */
   readonly dnsNames: readonly string[]
+  /** 4 bytes for IPv4, 16 for IPv6. Default: none. */
+  readonly ipAddresses?: readonly Uint8Array[]
   /** A private extension, not critical; `value` is DER. */
   readonly extension?: { readonly oid: string; readonly value: Uint8Array }
 }
@@ -176,10 +178,11 @@ function privateExtension(oid: Buffer, value: Uint8Array): DerPart {
   return derNode(tags.sequence, oid, derNode(tags.octetString, value))
 }
 
-function subjectAltName({ spiffeId, dnsNames }: X509SvidInput): DerPart {
+function subjectAltName({ spiffeId, dnsNames, ipAddresses = [] }: X509SvidInput): DerPart {
   const names = [
     derText(contextTag(6, 'primitive'), spiffeId.uri),
     ...dnsNames.map((name) => derText(contextTag(2, 'primitive'), name)),
+    ...ipAddresses.map((address) => derNode(contextTag(7, 'primitive'), address)),
   ]
   return derNode(tags.sequence, subjectAltNameOid, derNode(tags.octetString, derNode(tags.sequence, ...names)))
 }
@@ -196,6 +199,7 @@ function checkIssued(
     issued.tbs.equals(tbs) &&
     leafSpiffeId(issued).uri === input.spiffeId.uri &&
     issued.subjectAltName?.dnsNames.join() === input.dnsNames.join() &&
+    issued.subjectAltName.ips.length === (input.ipAddresses?.length ?? 0) &&
     issued.publicKeyInfo.equals(input.publicKeyInfo) &&
     issued.serialNumber.equals(plan.serialNumber)
   const isOfAuthority =

@@ -38,17 +38,24 @@ export interface Admission {
 const beginsPerTurn = 64
 /** While every turn is full. Otherwise refusals take the room that is left. */
 const refusalsPerTurn = 16
-/** With the turns before and after, those that are answered have their answer within a quarter of a second. */
-const maxWaitMs = 150
+/** With the turns before and after, those that are answered have their answer well within a quarter of a second. */
+const maxWaitMs = 100
+/** Since it arrived: callers do not wait much longer themselves. */
+const maxHoldMs = 1_500
 /** Requests that wait for another service, as when an issuer hangs, and hold memory meanwhile. */
 const maxAnswering = 2_000
 /** Beyond it a refusal is immediate. */
 const maxHeld = 10_000
 
+interface Held {
+  readonly request: Waiting
+  readonly sinceMs: number
+}
+
 export function createAdmission(deps: AdmissionDeps): Admission {
   const { nextTurn = setImmediate } = deps
-  const waiting: { readonly request: Waiting; readonly sinceMs: number }[] = []
-  const late: Waiting[] = []
+  const waiting: Held[] = []
+  const late: Held[] = []
   let held = 0
   let begun = 0
   let scheduled = false
@@ -64,22 +71,33 @@ export function createAdmission(deps: AdmissionDeps): Admission {
   function turn(): void {
     scheduled = false
     begun = 0
-    beginOldest(deps.monotonicMs())
-    const room = Math.max(refusalsPerTurn, beginsPerTurn - begun)
-    for (const request of late.splice(0, room)) refuse(request)
+    const nowMs = deps.monotonicMs()
+    beginOldest(nowMs)
+    refuseOldest(nowMs)
     if (held > 0) schedule()
   }
 
   function beginOldest(nowMs: number): void {
     let next = 0
-    for (const { request, sinceMs } of waiting) {
-      const isLate = nowMs - sinceMs > maxWaitMs
+    for (const entry of waiting) {
+      const isLate = nowMs - entry.sinceMs > maxWaitMs
       if (!isLate && !hasRoom(deps.inFlight() - held)) break
       next += 1
-      if (isLate) late.push(request)
-      else begin(request)
+      if (isLate) late.push(entry)
+      else begin(entry.request)
     }
     waiting.splice(0, next)
+  }
+
+  function refuseOldest(nowMs: number): void {
+    const room = Math.max(refusalsPerTurn, beginsPerTurn - begun)
+    let next = 0
+    for (const { request, sinceMs } of late) {
+      if (next >= room && nowMs - sinceMs <= maxHoldMs) break
+      next += 1
+      refuse(request)
+    }
+    late.splice(0, next)
   }
 
   function begin(request: Waiting): void {

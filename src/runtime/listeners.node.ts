@@ -81,7 +81,7 @@ async function chooseTls({ config, gateway, authorities, now }: ListenersInput):
   if (tls !== 'self') return createFileSource(tls)
   return createOwnSvidSource({
     trustDomain: config.trustDomain,
-    dnsNames: () => [new URL(gateway.configured().config.issuer).hostname],
+    host: () => new URL(gateway.configured().config.issuer).hostname,
     authorities: authorities.current,
     now,
   })

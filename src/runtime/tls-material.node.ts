@@ -7,6 +7,7 @@
 import { generateKeyPair, randomBytes } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { parseAddress } from '../core/address-range.ts'
 import type { AuthoritySnapshot } from '../core/authority-snapshot.ts'
 import { formatPem } from '../protocol/encoding.ts'
 import { buildSpiffeId, type TrustDomain } from '../protocol/spiffe-id.ts'
@@ -26,8 +27,8 @@ export interface TlsSource {
 
 export interface OwnSvidInput {
   readonly trustDomain: TrustDomain
-  /** Asked each time: a reload may change the issuer. */
-  readonly dnsNames: () => readonly string[]
+  /** Host as in a URL, asked each time: a reload may change the issuer. */
+  readonly host: () => string
   readonly authorities: () => AuthoritySnapshot
   readonly now: () => Date
 }
@@ -45,33 +46,38 @@ export async function createOwnSvidSource(input: OwnSvidInput): Promise<TlsSourc
     const snapshot = input.authorities()
     const active = snapshot.x509()
     const now = input.now()
-    const dnsNames = input.dnsNames()
+    const host = input.host()
     const svid = await buildX509Svid(active.authority, {
       spiffeId,
       publicKeyInfo: publicKey.export({ type: 'spki', format: 'der' }),
       serialNumber: randomBytes(16),
       now,
       ttlSeconds: Math.min(ownSvidTtlSeconds, active.slotSeconds),
-      dnsNames,
+      ...namesOf(host),
     })
     const material: TlsMaterial = {
       cert: [svid.certificate, ...active.chain].map((der) => formatPem('CERTIFICATE', der)).join(''),
       key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     }
     const renewAt = new Date((now.getTime() + svid.expiresAt.getTime()) / 2)
-    return { material, renewAt, signedBy: active.id, names: dnsNames.join() }
+    return { material, renewAt, signedBy: active.id, host }
   }
 
   return {
     current: () => held.material,
     async refresh() {
-      const names = input.dnsNames().join()
-      const isSame = input.authorities().x509().id === held.signedBy && names === held.names
+      const isSame = input.authorities().x509().id === held.signedBy && input.host() === held.host
       if (isSame && input.now() < held.renewAt) return undefined
       held = await issue()
       return held.material
     },
   }
+}
+
+/** TLS clients look for an address among the addresses only (RFC 9110 §4.3.5). */
+function namesOf(host: string): { readonly dnsNames: readonly string[]; readonly ipAddresses?: readonly Uint8Array[] } {
+  const address = parseAddress(host.replace(/^\[(.*)\]$/, '$1'))
+  return address ? { dnsNames: [], ipAddresses: [Uint8Array.from(address)] } : { dnsNames: [host] }
 }
 
 export async function createFileSource(files: {

@@ -98,7 +98,7 @@ describe('what would have to wait too long', () => {
   test('is refused, and counted', () => {
     const world = createWorld()
     world.arrive(...from(0, 70))
-    world.turn(151)
+    world.turn(101)
     expect(world.refused).toEqual(from(64, 6))
     expect(world.shed()).toBe(6)
     expect(world.answered).toEqual(from(0, 64))
@@ -107,7 +107,7 @@ describe('what would have to wait too long', () => {
   test('is still answered within the limit', () => {
     const world = createWorld()
     world.arrive(...from(0, 70))
-    world.turn(150)
+    world.turn(100)
     expect(world.answered).toEqual(from(0, 70))
     expect(world.shed()).toBe(0)
   })
@@ -115,10 +115,10 @@ describe('what would have to wait too long', () => {
   test('is let go at a fraction of the rate of answers while every turn is full', () => {
     const world = createWorld()
     world.arrive(...from(0, 64), ...from(1000, 100))
-    world.turn(100)
+    world.turn(60)
     // From here on the 36 that are left of the first wave are late, and a second one fills the turns.
     world.arrive(...from(2000, 200))
-    world.turn(51)
+    world.turn(41)
     expect(world.answered).toHaveLength(64 + 64 + 64)
     expect(world.refused).toEqual(from(1064, 16))
     world.turn()
@@ -128,11 +128,24 @@ describe('what would have to wait too long', () => {
     expect(world.refused).toEqual(from(1064, 36))
   })
 
+  test('is not held for more than a second and a half, however full the turns are', () => {
+    const world = createWorld()
+    world.arrive(...from(0, 64), ...from(1000, 900))
+    for (let turns = 0; turns < 15; turns++) {
+      world.turn(99)
+      world.arrive(...from(10_000 + turns * 1000, 128))
+    }
+    expect(world.refused).toContain(1064)
+    expect(world.refused).not.toContain(1899)
+    world.turn(16)
+    expect(world.refused).toContain(1899)
+  })
+
   test('is not refused any more when its caller is gone', () => {
     const world = createWorld()
     world.arrive(...from(0, 65))
     world.gone.add(64)
-    world.turn(151)
+    world.turn(101)
     expect(world.refused).toEqual([])
     expect(world.shed()).toBe(0)
   })
@@ -169,7 +182,7 @@ describe('requests that wait for another service', () => {
     world.turn()
     expect(world.answered).toContain(9000)
     expect(world.answered).not.toContain(9001)
-    world.turn(151)
+    world.turn(101)
     expect(world.refused).toEqual([9001])
   })
 })

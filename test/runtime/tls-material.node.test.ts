@@ -15,10 +15,10 @@ function activeAuthority(id: string) {
 }
 
 async function createSource() {
-  const state = { now: testNow, names: ['id.example.org'], active: activeAuthority('first') }
+  const state = { now: testNow, host: 'id.example.org', active: activeAuthority('first') }
   const source = await createOwnSvidSource({
     trustDomain: parseTrustDomain('example.org'),
-    dnsNames: () => state.names,
+    host: () => state.host,
     authorities: () => ({ x509: () => state.active }) as unknown as AuthoritySnapshot,
     now: () => state.now,
   })
@@ -57,8 +57,18 @@ test('renews at once when another authority signs', async () => {
 
 test('renews at once when the issuer has another host', async () => {
   const { source, state } = await createSource()
-  state.names = ['new.example.org']
+  state.host = 'new.example.org'
   expect(new X509Certificate((await source.refresh())?.cert ?? '').subjectAltName).toContain('DNS:new.example.org')
+})
+
+test.each([
+  ['192.0.2.1', 'IP Address:192.0.2.1'],
+  ['[2001:db8::1]', 'IP Address:2001:DB8:0:0:0:0:0:1'],
+])('a host that is the address %s is named as one', async (host, name) => {
+  const { source, state } = await createSource()
+  state.host = host
+  const names = new X509Certificate((await source.refresh())?.cert ?? '').subjectAltName
+  expect(names).toBe(`URI:spiffe://example.org/apostille/server, ${name}`)
 })
 
 function createFiles() {
