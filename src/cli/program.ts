@@ -19,10 +19,12 @@ const groups: Readonly<Record<string, string>> = {
   svid: 'Get SVIDs for a proof of identity',
   'join-token': 'Tokens with which a workload starts',
   authority: 'The keys that sign',
+  federation: 'Trust domains that we federate with',
   records: 'What was asked, decided and issued',
 }
 
 const changeAuthority = () => import('./commands/authority-change.ts')
+const federationPeer = () => import('./commands/federation-peer.ts')
 
 /** Every command, in the order of the help. */
 export const commands: Readonly<Record<string, CommandRow>> = {
@@ -44,6 +46,18 @@ export const commands: Readonly<Record<string, CommandRow>> = {
   'authority activate': { summary: 'Let the successor sign from now on', load: changeAuthority },
   'authority taint': { summary: 'Take nothing as a proof that an authority signed', load: changeAuthority },
   'authority revoke': { summary: 'Taint an authority and take it out of the bundle', load: changeAuthority },
+  'authority sign-intermediate': {
+    summary: 'Sign an intermediate for another issuer of our trust domain',
+    load: () => import('./commands/authority-sign-intermediate.ts'),
+  },
+  'federation list': { summary: 'List federated trust domains', load: () => import('./commands/federation-list.ts') },
+  'federation show': { summary: 'Show one federated trust domain', load: federationPeer },
+  'federation refresh': { summary: 'Ask a bundle endpoint now', load: federationPeer },
+  'federation import': {
+    summary: 'Make the first bundle of a trust domain',
+    load: () => import('./commands/federation-import.ts'),
+  },
+  'federation export': { summary: 'Write the bundle of a federated trust domain', load: federationPeer },
   'records list': { summary: 'List records', load: () => import('./commands/records-list.ts') },
   'records follow': { summary: 'Show records as they are kept', load: () => import('./commands/records-follow.ts') },
   'records verify': {

@@ -7,20 +7,28 @@
  */
 import { parseAddress } from './address-range.ts'
 import { slotSeconds } from './authority-plan.ts'
+import { type FederationPeerDocument, findPeerProblems, outlineOf, readPeer } from './config-federation.ts'
 import type { ConfigurationDocument, RuleDocument } from './config-schema.ts'
 import type { Found } from './config-source.ts'
+import { findFederationProblems } from './federation-peer.ts'
 import { formatListenAddress, isLocal, type ListenAddress } from './listen-address.ts'
 
 /** A part that can not be read is absent, an entry of a list is `undefined` in its place. */
 export interface ReadableDocument
   extends Partial<
-    Pick<ConfigurationDocument, 'trust_domain' | 'issuer' | 'listen' | 'admin' | 'metrics' | 'authorities'>
+    Pick<
+      ConfigurationDocument,
+      'trust_domain' | 'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'authorities'
+    >
   > {
   readonly authenticators: ReadonlyMap<string, ConfigurationDocument['authenticators'][string]>
   /** Names of those that can not be read. */
   readonly brokenAuthenticators: ReadonlySet<string>
   /** False when what stands there is no map of them. */
   readonly hasAuthenticators: boolean
+  readonly federation: ReadonlyMap<string, FederationPeerDocument>
+  /** False when some of it can not be read. */
+  readonly hasWholeFederation: boolean
   readonly identities: readonly (RuleDocument | undefined)[]
   readonly policies: readonly (ConfigurationDocument['policies'][number] | undefined)[]
 }
@@ -30,12 +38,13 @@ export function checkDocument(document: ReadableDocument): readonly Found[] {
     ...checkListeners(document),
     ...checkIssuer(document),
     ...checkAuthenticators(document),
+    ...checkFederation(document),
     ...checkAuthorities(document),
     ...checkTtls(document),
   ]
 }
 
-function checkListeners({ listen, admin, metrics }: ReadableDocument): readonly Found[] {
+function checkListeners({ listen, admin, metrics, bundle_endpoint }: ReadableDocument): readonly Found[] {
   const found: Found[] = []
   if (listen?.tls === 'off' && !isLocal(listen.address) && listen.trusted_proxies === undefined)
     found.push({
@@ -48,21 +57,26 @@ function checkListeners({ listen, admin, metrics }: ReadableDocument): readonly 
       path: ['admin', 'listen'],
       message: 'the admin API is served on a unix socket only: expected unix:PATH',
     })
-  return [...found, ...checkSameAddress(listen?.address, admin?.listen, metrics?.listen)]
+  const listeners: readonly (readonly [Found['path'], ListenAddress | undefined])[] = [
+    [['listen', 'address'], listen?.address],
+    [['admin', 'listen'], admin?.listen],
+    [['metrics', 'listen'], metrics?.listen],
+    [['bundle_endpoint', 'address'], bundle_endpoint?.address],
+  ]
+  return [...found, ...checkSameAddress(listeners)]
 }
 
 function checkSameAddress(
-  listen: ListenAddress | undefined,
-  admin: ListenAddress | undefined,
-  metrics: ListenAddress | undefined,
+  listeners: readonly (readonly [Found['path'], ListenAddress | undefined])[],
 ): readonly Found[] {
-  const message = 'another listener has this address'
-  const same = (a: ListenAddress | undefined, b: ListenAddress | undefined) =>
-    a !== undefined && b !== undefined && !isAnyPort(a) && formatListenAddress(a) === formatListenAddress(b)
-  return [
-    ...(same(listen, admin) ? [{ path: ['admin', 'listen'], message }] : []),
-    ...(same(metrics, listen) || same(metrics, admin) ? [{ path: ['metrics', 'listen'], message }] : []),
-  ]
+  const taken = new Set<string>()
+  return listeners.flatMap(([path, address]) => {
+    if (address === undefined || isAnyPort(address)) return []
+    const text = formatListenAddress(address)
+    if (taken.has(text)) return [{ path, message: 'another listener has this address' }]
+    taken.add(text)
+    return []
+  })
 }
 
 /** Port 0 is another one each time. */
@@ -100,10 +114,11 @@ function checkAuthenticators(document: ReadableDocument): readonly Found[] {
       if (domains.has(config.trust_domain))
         found.push({ path: [...path, 'trust_domain'], message: 'two authenticators take SVIDs of this trust domain' })
       domains.add(config.trust_domain)
-      if (document.trust_domain !== undefined && config.trust_domain !== document.trust_domain)
+      const foreign = document.trust_domain !== undefined && config.trust_domain !== document.trust_domain
+      if (foreign && document.hasWholeFederation && !document.federation.has(config.trust_domain))
         found.push({
           path: [...path, 'trust_domain'],
-          message: `there is no bundle for ${config.trust_domain}: only SVIDs of ${document.trust_domain} can be verified`,
+          message: `there is no bundle for ${config.trust_domain}: add it to federation`,
         })
     }
     if (config.type !== 'oidc' && config.type !== 'kubernetes') continue
@@ -120,6 +135,13 @@ function checkAuthenticators(document: ReadableDocument): readonly Found[] {
       })
   }
   return found
+}
+
+function checkFederation({ federation, hasWholeFederation, trust_domain }: ReadableDocument): readonly Found[] {
+  const found = [...federation].flatMap(([name, peer]) => findPeerProblems(name, peer))
+  if (found.length > 0 || !hasWholeFederation || trust_domain === undefined) return found
+  const peers = [...federation].flatMap(([name, peer]) => readPeer(name, peer) ?? [])
+  return findFederationProblems(peers.map(outlineOf), trust_domain)
 }
 
 const sameIssuer = (a: string, b: string) => a.replace(/\/$/, '') === b.replace(/\/$/, '')

@@ -10,14 +10,19 @@ import { parseTrustDomain } from '../protocol/spiffe-id.ts'
 
 const unitSeconds = { s: 1, m: 60, h: 3600, d: 86_400 } as const
 
+const durationPattern = /^[1-9]\d{0,8}[smhd]$/
+const expectedDuration = 'expected a duration such as 90s, 5m, 1h or 7d'
+
 /** `90s`, `5m`, `1h`, `7d` → seconds, from one second to ten years. */
-export const durationField = z.string().transform((text, context) => {
-  const match = /^([1-9]\d{0,8})([smhd])$/.exec(text)
-  const seconds = match ? Number(match[1]) * unitSeconds[match[2] as keyof typeof unitSeconds] : 0
-  if (seconds > 0 && seconds <= 10 * 366 * unitSeconds.d) return seconds
-  context.addIssue({ code: 'custom', message: 'expected a duration such as 90s, 5m, 1h or 7d' })
-  return z.NEVER
-})
+export const durationField = z
+  .string()
+  .regex(durationPattern, expectedDuration)
+  .transform((text, context) => {
+    const seconds = Number(text.slice(0, -1)) * unitSeconds[text.at(-1) as keyof typeof unitSeconds]
+    if (seconds <= 10 * 366 * unitSeconds.d) return seconds
+    context.addIssue({ code: 'custom', message: `${expectedDuration}, of at most ten years` })
+    return z.NEVER
+  })
 
 /** Runs a parser of the protocol floor and reports what it says as an issue at this field. */
 export function protocolField<T>(parse: (text: string) => T, expected: string) {

@@ -5,6 +5,7 @@
  */
 import * as z from 'zod'
 import { authenticatorSchema } from './config-authenticators.ts'
+import { federationSchema } from './config-federation.ts'
 import { durationField, issuerField, trustDomainField } from './config-fields.ts'
 import { addressField, cidrField } from './listen-address.ts'
 
@@ -89,6 +90,14 @@ export const configurationSchema = z.strictObject({
   listen,
   admin: z.strictObject({ listen: addressField }).default({ listen: { kind: 'unix', path: './data/admin.sock' } }),
   metrics: z.strictObject({ listen: addressField }).optional(),
+  bundle_endpoint: z
+    .strictObject({
+      address: addressField,
+      profile: z.literal('https_spiffe', {
+        error: 'expected https_spiffe: the other profile is served by listen, at /v1/bundle',
+      }),
+    })
+    .optional(),
   store: z
     .string()
     .regex(/^sqlite:.+$/, 'expected sqlite:PATH')
@@ -109,6 +118,7 @@ export const configurationSchema = z.strictObject({
     })
     .prefault({}),
   authenticators: z.record(name, authenticatorSchema).default({}),
+  federation: federationSchema,
   identities: z.array(ruleSchema).max(100_000, 'expected a list of at most 100000').default([]),
   policies: z.array(policySchema).max(100_000, 'expected a list of at most 100000').default([]),
   limits: limits.prefault({}),

@@ -8,6 +8,12 @@ import { createHash } from 'node:crypto'
 import type { TrustDomain } from '../protocol/spiffe-id.ts'
 import { type AuthenticatorConfig, authenticatorSchema } from './config-authenticators.ts'
 import { checkDocument, type ReadableDocument, x509TtlSeconds } from './config-checks.ts'
+import {
+  type ConfiguredPeer,
+  type FederationPeerDocument,
+  federationPeerSchema,
+  readPeer,
+} from './config-federation.ts'
 import { describeIssues } from './config-issues.ts'
 import {
   type ConfigurationDocument,
@@ -36,7 +42,10 @@ export class ConfigurationError extends Error {
 
 /** A document that passed every check, with its expressions compiled. */
 export interface Configuration
-  extends Pick<ConfigurationDocument, 'issuer' | 'listen' | 'admin' | 'metrics' | 'store' | 'seal' | 'limits'> {
+  extends Pick<
+    ConfigurationDocument,
+    'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'store' | 'seal' | 'limits'
+  > {
   /** SHA-256 of the text, lower-case hex: names the document that decided, in records. */
   readonly digest: string
   readonly trustDomain: ConfigurationDocument['trust_domain']
@@ -45,6 +54,7 @@ export interface Configuration
     readonly jwt: Omit<ConfigurationDocument['authorities']['jwt'], 'ttl'> & { readonly ttlSeconds: number }
   }
   readonly authenticators: ReadonlyMap<string, AuthenticatorConfig>
+  readonly federation: readonly ConfiguredPeer[]
   readonly rules: RuleSet
   readonly policies: PolicySet
   readonly warnings: readonly Diagnostic[]
@@ -75,7 +85,7 @@ function assemble(
   { rules, policies }: Pick<Configuration, 'rules' | 'policies'>,
   warnings: readonly Diagnostic[],
 ): Configuration {
-  const { trust_domain, issuer, listen, admin, metrics, store, seal, limits, authorities } = document
+  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, seal, limits, authorities } = document
   return {
     digest: createHash('sha256').update(text).digest('hex'),
     trustDomain: trust_domain,
@@ -83,6 +93,7 @@ function assemble(
     listen,
     admin,
     ...(metrics && { metrics }),
+    ...(bundle_endpoint && { bundle_endpoint }),
     store,
     seal,
     limits,
@@ -93,6 +104,7 @@ function assemble(
     authenticators: new Map(
       Object.entries(document.authenticators).map(([name, config]) => [name, { ...config, name }]),
     ),
+    federation: Object.entries(document.federation).flatMap(([name, peer]) => readPeer(name, peer) ?? []),
     rules,
     policies,
     warnings,
@@ -105,6 +117,8 @@ function asReadable(document: ConfigurationDocument): ReadableDocument {
     authenticators: new Map(Object.entries(document.authenticators)),
     brokenAuthenticators: new Set(),
     hasAuthenticators: true,
+    federation: new Map(Object.entries(document.federation)),
+    hasWholeFederation: true,
   }
 }
 
@@ -117,13 +131,17 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
     ([name, value]) => [name, readAs(authenticatorSchema, value)] as const,
   )
   const sound = authenticators.flatMap(([name, config]) => (config ? [[name, config] as const] : []))
-  const { trust_domain, issuer, listen, admin, metrics, authorities } = configurationSchema.shape
+  const peers = Object.entries(asPlain(plain['federation'])).map(
+    ([name, value]) => [name, readAs<FederationPeerDocument>(federationPeerSchema, value)] as const,
+  )
+  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, authorities } = configurationSchema.shape
   const parts = {
     trust_domain: readAs(trust_domain, plain['trust_domain']),
     issuer: readAs(issuer, plain['issuer']),
     listen: readAs(listen, plain['listen']),
     admin: readAs(admin, plain['admin']),
     metrics: readAs(metrics, plain['metrics']),
+    bundle_endpoint: readAs(bundle_endpoint, plain['bundle_endpoint']),
     authorities: readAs(authorities, plain['authorities']),
   }
   return {
@@ -133,6 +151,8 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
     authenticators: new Map(sound),
     brokenAuthenticators: new Set(authenticators.flatMap(([name, config]) => (config ? [] : [name]))),
     hasAuthenticators: isPlain(plain['authenticators'] ?? {}),
+    federation: new Map(peers.flatMap(([name, peer]) => (peer ? [[name, peer] as const] : []))),
+    hasWholeFederation: peers.every(([, peer]) => peer !== undefined) && isPlain(plain['federation'] ?? {}),
     identities: asList(plain['identities']).map((rule) => readAs(readableRuleSchema, rule)),
     policies: asList(plain['policies']).map((policy) => readAs(readablePolicySchema, policy)),
   }
@@ -209,9 +229,9 @@ function findEffectProblems({ policies }: ReadableDocument): readonly Problem[] 
 }
 
 /** Names that only our own listeners may have. */
-function reservedDnsNames({ issuer, listen, metrics }: ReadableDocument): readonly string[] {
+function reservedDnsNames({ issuer, listen, metrics, bundle_endpoint }: ReadableDocument): readonly string[] {
   const issuerHost = issuer === undefined ? undefined : new URL(issuer).hostname
-  const hosts = [issuerHost, hostOf(listen?.address), hostOf(metrics?.listen)]
+  const hosts = [issuerHost, hostOf(listen?.address), hostOf(metrics?.listen), hostOf(bundle_endpoint?.address)]
   return [...new Set(hosts.filter((host) => host !== undefined))]
 }
 

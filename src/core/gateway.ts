@@ -9,6 +9,7 @@
 import type { Authorities } from './authorities.ts'
 import type { Call } from './call.ts'
 import type { Configured } from './configured.ts'
+import type { Federation } from './federation.ts'
 import {
   createSvidIssuer,
   type IssuedSvid,
@@ -17,7 +18,7 @@ import {
   type SvidRequest,
 } from './issue-svids.ts'
 import { createIdentityLister, type ListedIdentity } from './list-identities.ts'
-import type { PublishedDocuments } from './published-documents.ts'
+import { createBundlePublisher, type PublishedDocument, type PublishedDocuments } from './published-documents.ts'
 import type { RecordKeeper } from './record-keeper.ts'
 import type { Refusal } from './refusal.ts'
 import type { Store } from './store.ts'
@@ -28,6 +29,7 @@ export interface GatewayPorts extends SvidIssuerDeps {
   readonly records: RecordKeeper
   /** Whether the document on disk was refused, so that the one in use is another. */
   readonly configurationRefused: () => boolean
+  readonly bundleOf: Federation['bundleOf']
 }
 
 type SvidOf<Kind extends SvidRequest['kind']> = Extract<IssuedSvid, { kind: Kind }>['svid']
@@ -44,6 +46,8 @@ export interface Gateway {
   readonly listIdentities: (call: Call) => Promise<readonly ListedIdentity[]>
   /** OIDC discovery, key set and bundle. @throws {Refusal} `no_authority` */
   readonly published: () => PublishedDocuments
+  /** The bundle of a trust domain that we federate with; undefined for any other. */
+  readonly federatedBundle: (trustDomain: string) => PublishedDocument | undefined
   /** Keeps the record of a refusal that was made before any operation ran, such as of a malformed body. */
   readonly recordRefusal: (call: Call, operation: string, refusal: Refusal) => Promise<void>
   /** Throws what keeps us from issuing right now. */
@@ -54,6 +58,7 @@ export interface Gateway {
 
 export function createGateway(ports: GatewayPorts): Gateway {
   const issueSvids = createSvidIssuer(ports)
+  const checkStore = oncePerSecond(ports.store.check, ports.now)
   return {
     issueSvids,
     async issueSvid<Kind extends SvidRequest['kind']>(call: Call, request: Extract<SvidRequest, { kind: Kind }>) {
@@ -64,13 +69,25 @@ export function createGateway(ports: GatewayPorts): Gateway {
     },
     listIdentities: createIdentityLister(ports),
     published: () => ports.authorities.current().documents,
+    federatedBundle: createBundlePublisher(ports.bundleOf),
     recordRefusal: (call, operation, refusal) =>
       ports.records.refuse({ call, operation, document: ports.configured().config.digest }, refusal),
     async ready() {
-      await ports.store.check()
+      await checkStore()
       ports.authorities.current().x509()
     },
     configured: ports.configured,
     configurationRefused: ports.configurationRefused,
+  }
+}
+
+/** A check of the store is a synced write, and probes come from anywhere. A failure is not remembered. */
+function oncePerSecond(check: () => Promise<void>, now: () => Date): () => Promise<void> {
+  let passedAt = Number.NEGATIVE_INFINITY
+  return async () => {
+    const elapsed = now().getTime() - passedAt
+    if (elapsed >= 0 && elapsed < 1000) return
+    await check()
+    passedAt = now().getTime()
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
+import { parseCertificate } from '../protocol/certificate.ts'
 import { formatHex } from '../protocol/encoding.ts'
 import { formatJoinToken } from '../protocol/join-token.ts'
 import type { RecordWriter } from './audit.ts'
@@ -13,6 +14,7 @@ import type { Authority } from './authority-plan.ts'
 import type { Configured } from './configured.ts'
 import type { RecordEntry } from './record.ts'
 import { Refusal } from './refusal.ts'
+import { type IntermediateRequest, type SignedIntermediate, signIntermediate } from './sign-intermediate.ts'
 import type { Store, StoredJoinToken } from './store.ts'
 
 export interface OperatorDeps {
@@ -81,6 +83,23 @@ export function createOperator(deps: OperatorDeps) {
       })
       await deps.store.createJoinToken(stored)
       return { token, stored }
+    },
+
+    /** @throws {Refusal} `malformed_request`, `conflict`, `no_authority` */
+    async signIntermediate(requestId: string, request: IntermediateRequest): Promise<SignedIntermediate> {
+      const { authorities, now, randomBytes } = deps
+      const { trustDomain } = deps.configured().config
+      const signed = await signIntermediate(
+        { authorities: authorities.current, trustDomain, now, randomBytes },
+        request,
+      )
+      await record(requestId, 'authority.sign_intermediate', {
+        signed_by: signed.authorityId,
+        serial_number: formatHex(parseCertificate(signed.certificates[0] ?? new Uint8Array()).serialNumber),
+        path_length: request.pathLength,
+        expires_at: signed.expiresAt.toISOString(),
+      })
+      return signed
     },
 
     listJoinTokens: deps.store.listJoinTokens,

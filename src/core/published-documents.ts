@@ -16,6 +16,7 @@ import type { TrustDomain } from '../protocol/spiffe-id.ts'
 import { formatTrustBundle } from '../protocol/trust-bundle.ts'
 import type { AuthoritySet } from './authority-document.ts'
 import type { Authority } from './authority-plan.ts'
+import type { Federation, HeldBundle } from './federation.ts'
 
 /** A document as it is served. */
 export interface PublishedDocument {
@@ -92,3 +93,18 @@ function document(text: string, maxAgeSeconds: number, contentType: string): Pub
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`
   return { body, contentType, etag, maxAgeSeconds }
 }
+
+/** The bundles of others as they are handed on: each document made once. */
+export function createBundlePublisher(bundleOf: Federation['bundleOf']) {
+  const published = new WeakMap<HeldBundle, PublishedDocument>()
+  return (name: string): PublishedDocument | undefined => {
+    const held = bundleOf(name as TrustDomain)
+    if (held === undefined) return undefined
+    const known = published.get(held) ?? json(held.document, held.bundle.refreshHintSeconds ?? defaultHintSeconds)
+    published.set(held, known)
+    return known
+  }
+}
+
+/** Federation §4.2 */
+const defaultHintSeconds = 300

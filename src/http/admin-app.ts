@@ -5,6 +5,7 @@
  * @module
  */
 import { Hono } from 'hono'
+import type { Federation } from '../core/federation.ts'
 import type { Gateway } from '../core/gateway.ts'
 import type { Operator } from '../core/operator.ts'
 import type { Records } from '../core/records.ts'
@@ -12,6 +13,7 @@ import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { problemAnswer, refusalOf } from './problem.ts'
 import { authorityRoutes } from './routes/authorities.ts'
+import { federationRoutes } from './routes/federation.ts'
 import { joinTokenRoutes } from './routes/join-tokens.ts'
 import { recordRoutes } from './routes/records.ts'
 
@@ -32,6 +34,7 @@ export interface ReloadOutcome {
 export interface AdminDeps {
   readonly gateway: Pick<Gateway, 'published'>
   readonly operator: Operator
+  readonly federation: Federation
   readonly records: Records
   readonly telemetry: Telemetry
   readonly newRequestId: () => string
@@ -54,6 +57,7 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
     await next()
   })
   app.route('/v1/authorities', authorityRoutes(deps.operator))
+  app.route('/v1/federation', federationRoutes(deps.federation))
   app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))
   app.route('/v1/records', recordRoutes(deps.records))
   app.post('/v1/reload', async (c) => {

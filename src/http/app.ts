@@ -59,6 +59,11 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     app.get(path, (c) => send(c, documentFor(gateway, path, c.req.query('format'), c.req.header('if-none-match'))))
     app.options(path, (c) => c.body(null, 204, corsHeaders))
   }
+  app.get('/v1/bundles/:trust_domain', (c) => {
+    const document = gateway.federatedBundle(c.req.param('trust_domain'))
+    if (document === undefined) throw new Refusal('not_found', 'no bundle of that trust domain')
+    return send(c, documentAnswer(document, c.req.header('if-none-match')))
+  })
   for (const [path, route] of Object.entries(svidRoutes(gateway))) {
     app.post(path, async (c) => {
       c.set('operation', route.operation)

@@ -64,7 +64,7 @@ export function createConfigurationHolder(first: Configuration, deps: HolderDeps
 
 /** Keys whose change takes effect only in a new process. */
 export function restartKeys(current: Configuration, next: Configuration): readonly string[] {
-  const keys = ['trustDomain', 'store', 'seal', 'listen', 'admin', 'metrics'] as const
+  const keys = ['trustDomain', 'store', 'seal', 'listen', 'admin', 'metrics', 'bundle_endpoint'] as const
   const names = {
     trustDomain: 'trust_domain',
     store: 'store',
@@ -72,6 +72,7 @@ export function restartKeys(current: Configuration, next: Configuration): readon
     listen: 'listen',
     admin: 'admin',
     metrics: 'metrics',
+    bundle_endpoint: 'bundle_endpoint',
   }
   return keys.filter((key) => JSON.stringify(current[key]) !== JSON.stringify(next[key])).map((key) => names[key])
 }

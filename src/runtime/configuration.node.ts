@@ -53,7 +53,7 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
   const at = (path: string) => resolve(folder, path)
   const address = (listen: ListenAddress): ListenAddress =>
     listen.kind === 'unix' ? { kind: 'unix', path: at(listen.path) } : listen
-  const { listen, admin, metrics, store, seal, authorities } = config
+  const { listen, admin, metrics, bundle_endpoint, store, seal, authorities } = config
   const { tls } = listen
   const { upstream } = authorities.x509
   return {
@@ -65,6 +65,7 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
     },
     admin: { ...admin, listen: address(admin.listen) },
     ...(metrics && { metrics: { ...metrics, listen: address(metrics.listen) } }),
+    ...(bundle_endpoint && { bundle_endpoint: { ...bundle_endpoint, address: address(bundle_endpoint.address) } }),
     store: { ...store, path: at(store.path) },
     seal: 'file' in seal ? { file: at(seal.file) } : seal,
     authorities: {
@@ -79,14 +80,15 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
     authenticators: new Map(
       [...config.authenticators].map(([name, authenticator]) => [name, absoluteFiles(authenticator, at)]),
     ),
+    federation: config.federation.map((peer) => absoluteFiles(peer, at)),
   }
 }
 
-/** Keys that name files end in `_file`, at any depth. */
+/** Keys that name files end in `_file`, or `File` where they were read, at any depth. */
 function absoluteFiles<T extends object>(value: T, at: (path: string) => string): T {
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
-      if (key.endsWith('_file') && typeof inner === 'string') return [key, at(inner)]
+      if (/(?:_file|File)$/.test(key) && typeof inner === 'string') return [key, at(inner)]
       return [key, typeof inner === 'object' && inner !== null ? absoluteFiles(inner, at) : inner]
     }),
   ) as T

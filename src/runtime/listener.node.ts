@@ -23,6 +23,8 @@ export interface ListenerOptions {
   readonly address: ListenAddress
   /** Absent: plain HTTP/1.1. */
   readonly tls?: TlsMaterial
+  /** Whether clients are asked for a certificate, which they need not have. Default true. */
+  readonly clientCertificates?: boolean
   /** Of the unix path. Default 0o666 less the umask. */
   readonly mode?: number
   readonly handle: RequestHandler
@@ -66,7 +68,7 @@ const tlsVersions = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' } as const
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { address, tls, timeouts = usualTimeouts } = options
   const { handle, stop } = bounded(options.handle, timeouts)
-  const server = tls ? createTlsServer(tls, timeouts, handle) : createServer(httpOptions(timeouts), handle)
+  const server = tls ? createTlsServer(tls, timeouts, options) : createServer(httpOptions(timeouts), handle)
   const connections = trackConnections(server, timeouts)
   if (address.kind === 'unix') await removeStaleSocket(address.path)
   await bind(server, options)
@@ -99,13 +101,17 @@ function httpOptions({ headersMs, requestMs, idleMs, checkMs }: Timeouts) {
 }
 
 /** A client certificate may be shown; whether it is a proof is decided at each request, never by the handshake. */
-function createTlsServer(tls: TlsMaterial, timeouts: Timeouts, handle: RequestHandler): Http2SecureServer {
+function createTlsServer(
+  tls: TlsMaterial,
+  timeouts: Timeouts,
+  { handle, clientCertificates = true }: Pick<ListenerOptions, 'handle' | 'clientCertificates'>,
+): Http2SecureServer {
   const server = createSecureServer(
     {
       ...tls,
       ...tlsVersions,
       allowHTTP1: true,
-      requestCert: true,
+      requestCert: clientCertificates,
       rejectUnauthorized: false,
       handshakeTimeout: timeouts.handshakeMs,
       maxSessionMemory: 10,

@@ -19,6 +19,7 @@ import { createApp } from '../http/app.ts'
 import { problemAnswer, refusalOf } from '../http/problem.ts'
 import { createAccessLog } from './access-log.node.ts'
 import { createAdmission } from './admission.node.ts'
+import { createBundleHandler } from './bundle-handler.node.ts'
 import { createHotLane } from './hot-lane.node.ts'
 import { type Listener, listen, type RequestHandler } from './listener.node.ts'
 import { createConnectionReader } from './peer.node.ts'
@@ -33,7 +34,12 @@ export interface ListenersInput extends Omit<AdminDeps, 'status'> {
 }
 
 export interface Listeners {
-  readonly addresses: { readonly main: ListenAddress; readonly admin: ListenAddress; readonly metrics?: ListenAddress }
+  readonly addresses: {
+    readonly main: ListenAddress
+    readonly admin: ListenAddress
+    readonly metrics?: ListenAddress
+    readonly bundleEndpoint?: ListenAddress
+  }
   /** Puts a renewed or replaced certificate into service; open connections keep theirs. */
   readonly refreshTls: () => Promise<void>
   readonly close: (deadlineMs: number) => Promise<void>
@@ -57,11 +63,20 @@ export async function openListeners(input: ListenersInput): Promise<Listeners> {
     open.push(admin)
     const metrics = config.metrics && (await listen({ address: config.metrics.listen, handle: metricsHandler(input) }))
     if (metrics) open.push(metrics)
+    const bundle = await openBundleEndpoint(input)
+    if (bundle) open.push(bundle.listener)
     return {
-      addresses: { main: main.address, admin: admin.address, ...(metrics && { metrics: metrics.address }) },
+      addresses: {
+        main: main.address,
+        admin: admin.address,
+        ...(metrics && { metrics: metrics.address }),
+        ...(bundle && { bundleEndpoint: bundle.listener.address }),
+      },
       async refreshTls() {
         const renewed = await tls?.refresh()
         if (renewed) main.replaceTls(renewed)
+        const ofBundle = await bundle?.tls.refresh()
+        if (ofBundle) bundle?.listener.replaceTls(ofBundle)
       },
       close: (deadlineMs) => closeAll(open, deadlineMs),
     }
@@ -79,12 +94,32 @@ async function chooseTls({ config, gateway, authorities, now }: ListenersInput):
   const { tls } = config.listen
   if (tls === 'off') return undefined
   if (tls !== 'self') return createFileSource(tls)
+  return ownSvid({ config, gateway, authorities, now })
+}
+
+type OwnSvidDeps = Pick<ListenersInput, 'config' | 'gateway' | 'authorities' | 'now'>
+
+function ownSvid({ config, gateway, authorities, now }: OwnSvidDeps): Promise<TlsSource> {
   return createOwnSvidSource({
     trustDomain: config.trustDomain,
     host: () => new URL(gateway.configured().config.issuer).hostname,
     authorities: authorities.current,
     now,
   })
+}
+
+/** Profile `https_spiffe`: known by our SPIFFE ID, and asks nobody for a certificate (Federation §5.2.2). */
+async function openBundleEndpoint(input: ListenersInput) {
+  const { bundle_endpoint: endpoint } = input.config
+  if (endpoint === undefined) return undefined
+  const tls = await ownSvid(input)
+  const listener = await listen({
+    address: endpoint.address,
+    tls: tls.current(),
+    clientCertificates: false,
+    handle: createBundleHandler(input),
+  })
+  return { listener, tls }
 }
 
 function publicHandler(input: ListenersInput): RequestHandler {

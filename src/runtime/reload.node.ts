@@ -11,10 +11,12 @@ import type { ReloadOutcome } from '../http/admin-app.ts'
 import { describeError } from './clockwork.node.ts'
 import { DocumentError, loadConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, restartKeys } from './configuration-holder.ts'
+import type { NodeFederation, PreparedPeers } from './federation.node.ts'
 
 export interface ReloadDeps {
   readonly configFile: string
   readonly holder: ConfigurationHolder
+  readonly federation: Pick<NodeFederation, 'prepare' | 'adopt'>
   readonly authorities: Pick<Authorities, 'refresh'>
   readonly writer: RecordWriter
   readonly telemetry: Telemetry
@@ -51,25 +53,28 @@ export function createReload(deps: ReloadDeps): Reload {
   }
 }
 
-/** What becomes of the document on disk. `config` is the one to put into use, where that is another. */
-type Decided = ReloadOutcome & { readonly config?: Configuration }
+/** What becomes of the document on disk. `next` is to be put into use: the document where it is another, and the peers
+ * with the bundle files as they are now. */
+type Decided = ReloadOutcome & { readonly next?: { readonly config?: Configuration; readonly peers: PreparedPeers } }
 
-async function decide({ configFile, holder }: ReloadDeps): Promise<Decided> {
+async function decide({ configFile, holder, federation }: ReloadDeps): Promise<Decided> {
   const current = holder.configured().config
-  const loaded = await load(configFile)
+  const loaded = await load(configFile, federation)
   if ('problems' in loaded) return { applied: false, digest: current.digest, problems: loaded.problems }
-  const { config } = loaded
-  if (config.digest === current.digest) return { applied: true, digest: current.digest, problems: [] }
+  const { config, peers } = loaded
+  if (config.digest === current.digest) return { applied: true, digest: current.digest, problems: [], next: { peers } }
   const restart = restartKeys(current, config)
-  if (restart.length === 0) return { applied: true, digest: config.digest, problems: config.warnings, config }
+  if (restart.length === 0)
+    return { applied: true, digest: config.digest, problems: config.warnings, next: { config, peers } }
   const problems = restart.map((key) => ({ path: key, message: 'a change of this takes a restart' }))
   return { applied: false, digest: current.digest, problems }
 }
 
 async function finish(deps: ReloadDeps, requestId: string, decided: Decided): Promise<ReloadOutcome> {
-  const { config, ...outcome } = decided
+  const { next, ...outcome } = decided
   if (!outcome.applied) await refuse(deps, requestId, outcome)
-  if (config !== undefined) await apply(deps, requestId, config)
+  if (next?.config !== undefined) await apply(deps, requestId, next.config)
+  if (next !== undefined) await follow(deps, 'the bundles', () => deps.federation.adopt(next.peers))
   return outcome
 }
 
@@ -79,15 +84,22 @@ async function apply(deps: ReloadDeps, requestId: string, config: Configuration)
   holder.apply(config)
   telemetry.count('apostille_config_reloads_total', { result: 'applied' })
   telemetry.log('info', 'configuration reloaded', { document: config.digest })
-  // It is in use by now; what the authorities could not follow yet they try again every few seconds.
-  await deps.authorities.refresh().catch((error: unknown) => {
-    telemetry.log('error', 'the authorities do not follow the new configuration yet', { error: describeError(error) })
+  await follow(deps, 'the authorities', deps.authorities.refresh)
+}
+
+/** The configuration is in use by now; what could not follow yet is tried again every few seconds. */
+async function follow({ telemetry }: ReloadDeps, what: string, run: () => Promise<void>): Promise<void> {
+  await run().catch((error: unknown) => {
+    telemetry.log('error', `${what} do not follow the new configuration yet`, { error: describeError(error) })
   })
 }
 
-async function load(file: string): Promise<{ readonly config: Configuration } | { readonly problems: Problems }> {
+type Loaded = { readonly config: Configuration; readonly peers: PreparedPeers } | { readonly problems: Problems }
+
+async function load(file: string, federation: Pick<NodeFederation, 'prepare'>): Promise<Loaded> {
   try {
-    return { config: await loadConfiguration(file) }
+    const config = await loadConfiguration(file)
+    return { config, peers: await federation.prepare(config) }
   } catch (error) {
     if (error instanceof ConfigurationError) return { problems: error.diagnostics }
     if (error instanceof DocumentError) return { problems: [{ message: error.message }] }

@@ -23,6 +23,7 @@ import { formatHex } from '../protocol/encoding.ts'
 import { describeError, startClockwork, type Task } from './clockwork.node.ts'
 import { loadConfiguration, watchConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
+import { type NodeFederation, startFederation } from './federation.node.ts'
 import { type Listeners, openListeners } from './listeners.node.ts'
 import { type OpenStore, openStore } from './open-store.node.ts'
 import { createRandomPool } from './random-pool.node.ts'
@@ -51,6 +52,7 @@ interface Sources {
 }
 
 const refreshMs = 5_000
+const pollMs = 1_000
 const headMs = 60_000
 const stopDeadlineMs = 20_000
 const chain = 'main'
@@ -94,14 +96,16 @@ async function assemble(parts: Parts): Promise<RunningServer> {
   let holder: ConfigurationHolder | undefined
   const authorities = createNodeAuthorities(parts, () => holder?.configured().config ?? config)
   await authorities.refresh()
-  holder = createHolder(parts, authorities)
+  const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
+  const federation = await startFederation({ ...sources, config, store, writer, telemetry, authorities })
+  holder = createHolder(parts, authorities, federation)
   const { configured } = holder
 
-  const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
   const limiter = createRefusalLimiter({ perMinute: () => configured().config.limits.refusals })
   const reload = createReload({
     configFile: settings.configFile,
     holder,
+    federation,
     authorities,
     writer,
     telemetry,
@@ -114,6 +118,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     store,
     records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
     configurationRefused: reload.refused,
+    bundleOf: federation.bundleOf,
     telemetry,
   })
   const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain: config.trustDomain })
@@ -121,6 +126,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     ...sources,
     config,
     gateway,
+    federation,
     operator: createOperator({ ...sources, authorities, store, writer, configured }),
     records,
     telemetry,
@@ -131,6 +137,8 @@ async function assemble(parts: Parts): Promise<RunningServer> {
   const keepCounts = (all: boolean) => keepCountedRefusals(limiter, writer, sources.now(), all)
   const tasks: readonly Task[] = [
     { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
+    { name: 'federation', everyMs: refreshMs, run: federation.refresh },
+    { name: 'polls of bundles', everyMs: pollMs, run: federation.poll },
     { name: 'tls', everyMs: refreshMs, run: listeners.refreshTls },
     { name: 'counted refusals', everyMs: refreshMs, run: () => keepCounts(false) },
     { name: 'head of the records', everyMs: headMs, run: records.signHeads },
@@ -148,6 +156,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     async close() {
       watcher.close()
       await listeners.close(stopDeadlineMs)
+      await federation.close()
       await clockwork.close()
       await orLog('keeping the counted refusals', () => keepCounts(true))
       await orLog('signing the head of the records', records.signHeads)
@@ -187,14 +196,18 @@ function createNodeAuthorities(
   })
 }
 
-function createHolder({ config, opened, sources, telemetry }: Parts, authorities: Authorities): ConfigurationHolder {
+function createHolder(
+  { config, opened, sources, telemetry }: Parts,
+  authorities: Authorities,
+  { bundleOf }: Pick<NodeFederation, 'bundleOf'>,
+): ConfigurationHolder {
   const files = createFileReader()
   return createConfigurationHolder(config, {
     ...sources,
     store: opened.store,
     trustDomain: config.trustDomain,
     ours: authorities.current,
-    bundleOf: () => undefined,
+    bundleOf,
     connect: createConnectUpstream({ files, monotonicMs: sources.monotonicMs }),
     files,
     shareFetches: true,

@@ -190,13 +190,8 @@ describe('keys', () => {
     ['trust_domian: x', '11:1 trust_domian: unknown key: did you mean trust_domain?'],
     ['Issuer: x', '11:1 Issuer: unknown key: did you mean issuer?'],
     ['authenticator: {}', '11:1 authenticator: unknown key: did you mean authenticators?'],
-    [
-      'policy: []',
-      /^11:1 policy: unknown key: there are version, trust_domain, issuer, listen, admin, metrics, store, seal, authorities, authenticators, identities, policies, limits$/,
-    ],
-    ['federation: {}', /^11:1 federation: unknown key/],
+    ['policy: []', /^11:1 policy: unknown key: there are version, trust_domain, issuer, listen, /],
     ['targets: {}', /^11:1 targets: unknown key/],
-    ['bundle_endpoint: {}', /^11:1 bundle_endpoint: unknown key/],
     ['secrets: {}', /^11:1 secrets: unknown key/],
     ['listen: { address: 127.0.0.1:8443, tsl: off }', '3:36 listen.tsl: unknown key: did you mean tls?'],
     ['admin: { listen: unix:a, console: 127.0.0.1:1 }', '11:26 admin.console: unknown key: there are listen'],
@@ -393,7 +388,9 @@ describe('durations', () => {
     '99999999999s',
   ])('%s is none', (text) => {
     expect(problemsOf(withTtl(text))).toEqual([
-      expect.stringMatching(/^11:29 authorities\.x509\.ttl: expected a (duration such as 90s, 5m, 1h or 7d|text)$/),
+      expect.stringMatching(
+        /^11:29 authorities\.x509\.ttl: expected a (duration such as 90s, 5m, 1h or 7d(, of at most ten years)?|text)$/,
+      ),
     ])
   })
 })
@@ -450,7 +447,7 @@ describe('authenticators', () => {
     ],
     [
       '{ type: spiffe, trust_domain: other.example }',
-      '11:39 authenticators.more.trust_domain: there is no bundle for other.example: only SVIDs of example.org can be verified',
+      /^11:39 authenticators\.more\.trust_domain: there is no bundle for other\.example: /,
     ],
     ['{ type: spiffe, trust_domain: A }', /^11:39 authenticators\.more\.trust_domain: expected a trust domain name/],
   ])('%s', (line, expected) => {

@@ -5,6 +5,7 @@ import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 import {
   formatTrustBundle,
   maxTrustBundleBytes,
+  maxTrustBundleKeys,
   parseTrustBundle,
   type TrustBundle,
 } from '../../src/protocol/trust-bundle.ts'
@@ -107,6 +108,12 @@ test.each<[string, string]>([
   ['a member of a key twice', '{"keys":[{"kty":"EC","use":"jwt-svid","use":"x509-svid"}]}'],
   ['a byte order mark', '\ufeff{"keys":[]}'],
   ['more than 1 MiB', `{"keys":[]}${' '.repeat(maxTrustBundleBytes)}`],
+  [
+    'more than 1,000 keys',
+    `{"keys":[${Array(maxTrustBundleKeys + 1)
+      .fill('{}')
+      .join()}]}`,
+  ],
   ['more than 1 MiB in fewer characters', `{"a":"${'é'.repeat(maxTrustBundleBytes / 2)}","keys":[]}`],
 ])('refuses %s', (_, text) => {
   expect(() => parseTrustBundle(trustDomain, text)).toThrow(refusal)
@@ -114,6 +121,11 @@ test.each<[string, string]>([
 
 test('takes 1 MiB', () => {
   expect(parseTrustBundle(trustDomain, '{"keys":[]}'.padEnd(maxTrustBundleBytes)).x509Authorities).toEqual([])
+})
+
+test('takes 1,000 keys', () => {
+  const text = `{"keys":[${Array(maxTrustBundleKeys).fill('{}').join()}]}`
+  expect(parseTrustBundle(trustDomain, text).jwtAuthorities).toEqual([])
 })
 
 describe('spiffe_sequence', () => {

@@ -3,17 +3,14 @@
  *
  * @module
  */
-import { generateKeyPair, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { type Command, Option } from 'commander'
-import { type SignatureAlgorithm, signWithKey } from '../../protocol/algorithms.ts'
 import { type Certificate, parseCertificate } from '../../protocol/certificate.ts'
-import { buildCertificateRequest } from '../../protocol/certificate-request-writer.ts'
-import { formatHex, formatPem, parsePem } from '../../protocol/encoding.ts'
+import { formatHex, parsePem } from '../../protocol/encoding.ts'
 import { ProtocolError } from '../../protocol/errors.ts'
 import { CliError } from '../cli-error.ts'
 import { makeFolder, writeFileWhole } from '../files.ts'
+import { type KeyTypeName, makeKey, type NewKey, requestText } from '../new-key.ts'
 import { act, examples, type WorkloadOptions, withProof, withRequired } from '../options.ts'
 import { formatFields, formatMoment } from '../output.ts'
 import { openServerWithProof, readJsonAnswer } from '../server-call.ts'
@@ -32,17 +29,6 @@ interface X509SvidDocument {
   readonly bundle: string
   readonly expires_at: string
 }
-
-type KeyTypeName = 'ec-p256' | 'ec-p384' | 'rsa-2048'
-
-interface NewKey {
-  readonly privateKey: KeyObject
-  /** SubjectPublicKeyInfo, DER. */
-  readonly publicKeyInfo: Buffer
-  readonly algorithm: SignatureAlgorithm
-}
-
-const makeKeyPair = promisify(generateKeyPair)
 
 export function define(command: Command): void {
   command.description(
@@ -81,28 +67,6 @@ export function define(command: Command): void {
       ]),
     )
   })
-}
-
-async function makeKey(type: KeyTypeName): Promise<NewKey> {
-  const { privateKey, publicKey } =
-    type === 'rsa-2048'
-      ? await makeKeyPair('rsa', { modulusLength: 2048 })
-      : await makeKeyPair('ec', { namedCurve: type === 'ec-p256' ? 'P-256' : 'P-384' })
-  const algorithms = { 'ec-p256': 'ES256', 'ec-p384': 'ES384', 'rsa-2048': 'RS256' } as const
-  return {
-    privateKey,
-    publicKeyInfo: publicKey.export({ type: 'spki', format: 'der' }),
-    algorithm: algorithms[type],
-  }
-}
-
-async function requestText({ privateKey, publicKeyInfo, algorithm }: NewKey): Promise<string> {
-  const signer = {
-    algorithm,
-    publicKey: publicKeyInfo,
-    sign: (data: Uint8Array) => signWithKey(algorithm, privateKey, data),
-  }
-  return formatPem('CERTIFICATE REQUEST', await buildCertificateRequest(signer))
 }
 
 /** The leaf, when it is for our key and says the SPIFFE ID that the answer says. */

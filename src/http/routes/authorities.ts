@@ -8,6 +8,7 @@ import * as z from 'zod'
 import type { AuthorityChange } from '../../core/authority-changes.ts'
 import type { Authority, Ring } from '../../core/authority-plan.ts'
 import type { Operator } from '../../core/operator.ts'
+import { formatPem } from '../../protocol/encoding.ts'
 import type { AdminEnv } from '../admin-app.ts'
 import { readJsonBody } from '../body.ts'
 
@@ -21,12 +22,31 @@ export const authorityChangeBody = z.discriminatedUnion('action', [
   z.strictObject({ action: z.literal('revoke'), id }),
 ])
 
-export function authorityRoutes(operator: Pick<Operator, 'listAuthorities' | 'changeAuthority'>) {
+export const intermediateBody = z.strictObject({
+  csr: z.string().min(1).max(32_768),
+  ttl_seconds: z
+    .int()
+    .min(60)
+    .max(20 * 366 * 86_400),
+  path_length: z.int().min(0).max(7).default(0),
+})
+
+export function authorityRoutes(operator: Pick<Operator, 'listAuthorities' | 'changeAuthority' | 'signIntermediate'>) {
   return new Hono<AdminEnv>()
     .get('/', (c) => c.json({ items: operator.listAuthorities().map(authorityDocument), next: null }))
     .post('/', async (c) => {
       const change = readJsonBody(await c.req.text(), authorityChangeBody) as AuthorityChange & { ring?: Ring }
       return c.json(authorityDocument(await operator.changeAuthority(c.get('requestId'), change)))
+    })
+    .post('/sign-intermediate', async (c) => {
+      const { csr, ttl_seconds, path_length } = readJsonBody(await c.req.text(), intermediateBody)
+      const request = { csr, ttlSeconds: ttl_seconds, pathLength: path_length }
+      const signed = await operator.signIntermediate(c.get('requestId'), request)
+      return c.json({
+        certificates: signed.certificates.map((der) => formatPem('CERTIFICATE', der)).join(''),
+        expires_at: signed.expiresAt.toISOString(),
+        signed_by: signed.authorityId,
+      })
     })
 }
 

@@ -1,0 +1,72 @@
+/**
+ * Admin: the trust domains that we federate with, and their bundles.
+ *
+ * @module
+ */
+import { Hono } from 'hono'
+import * as z from 'zod'
+import type { Federation, PeerStatus } from '../../core/federation.ts'
+import { Refusal } from '../../core/refusal.ts'
+import { ProtocolError } from '../../protocol/errors.ts'
+import { parseTrustDomain, type TrustDomain } from '../../protocol/spiffe-id.ts'
+import { maxTrustBundleBytes } from '../../protocol/trust-bundle.ts'
+import type { AdminEnv } from '../admin-app.ts'
+import { readJsonBody } from '../body.ts'
+
+export const refreshBody = z.strictObject({ accept_older: z.boolean().default(false) })
+export const importBody = z.strictObject({ bundle: z.string().min(1).max(maxTrustBundleBytes) })
+
+export function federationRoutes(federation: Federation) {
+  return new Hono<AdminEnv>()
+    .get('/', (c) => c.json({ items: federation.list().map(peerDocument), next: null }))
+    .get('/:trust_domain', (c) => c.json(peerDetails(requirePeer(federation, c.req.param('trust_domain')))))
+    .post('/:trust_domain/refresh', async (c) => {
+      const { accept_older: acceptOlder } = readJsonBody((await c.req.text()) || '{}', refreshBody)
+      const options = { acceptOlder, requestId: c.get('requestId') }
+      return c.json(peerDocument(await federation.refreshPeer(readTrustDomain(c.req.param('trust_domain')), options)))
+    })
+    .post('/:trust_domain/import', async (c) => {
+      const { bundle } = readJsonBody(await c.req.text(), importBody)
+      const trustDomain = readTrustDomain(c.req.param('trust_domain'))
+      return c.json(peerDocument(await federation.importBundle(trustDomain, bundle, c.get('requestId'))))
+    })
+}
+
+function requirePeer(federation: Federation, name: string): PeerStatus {
+  const peer = federation.list().find(({ trustDomain }) => trustDomain === name)
+  if (peer === undefined)
+    throw new Refusal('not_found', 'no such peer', { detail: 'the configuration has no federation of this name' })
+  return peer
+}
+
+function readTrustDomain(text: string): TrustDomain {
+  try {
+    return parseTrustDomain(text)
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause
+    throw new Refusal('not_found', cause.message, { detail: 'this is no trust domain', cause })
+  }
+}
+
+function peerDocument({ trustDomain, endpoint, state, held }: PeerStatus) {
+  return {
+    trust_domain: trustDomain,
+    endpoint: endpoint?.url,
+    profile: endpoint?.profile,
+    endpoint_spiffe_id: endpoint?.profile === 'https_spiffe' ? endpoint.spiffeId.uri : undefined,
+    sequence: held?.bundle.sequence === undefined ? undefined : String(held.bundle.sequence),
+    refresh_hint_seconds: held?.bundle.refreshHintSeconds,
+    x509_authorities: held?.bundle.x509Authorities.length ?? 0,
+    jwt_authorities: held?.bundle.jwtAuthorities.length ?? 0,
+    source: state?.source,
+    confirmed_at: state?.confirmedAt?.toISOString(),
+    next_poll_at: endpoint && state?.pollAt.toISOString(),
+    failures: state?.failures ?? 0,
+    problem: state?.problem,
+  }
+}
+
+/** With the document as it is held, to hand on. */
+function peerDetails(peer: PeerStatus) {
+  return { ...peerDocument(peer), bundle: peer.held?.document }
+}

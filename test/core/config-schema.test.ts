@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { buildConfigSchema, configSchemaFile } from '../../scripts/config-schema.ts'
+import { configurationKeysAt, configurationSchema } from '../../src/core/config-schema.ts'
+
+const published = JSON.parse(readFileSync(configSchemaFile, 'utf8')) as {
+  readonly properties: Readonly<Record<string, unknown>>
+  readonly required: readonly string[]
+  readonly additionalProperties: boolean
+}
+
+test('the published JSON Schema is that of the configuration: `node scripts/config-schema.ts` makes it', () => {
+  expect(published).toEqual(buildConfigSchema())
+})
+
+test('it has every key, and asks for those without a default', () => {
+  expect(Object.keys(published.properties)).toEqual(Object.keys(configurationSchema.shape))
+  expect(published.required).toEqual(['trust_domain', 'issuer', 'listen', 'store', 'seal'])
+  expect(published.additionalProperties).toBe(false)
+})
+
+test('durations have their form in it', () => {
+  expect(JSON.stringify(published)).toContain('^[1-9]\\\\d{0,8}[smhd]$')
+})
+
+test.each([
+  [['seal'], {}, ['file', 'env']],
+  [['authorities', 'x509'], {}, ['algorithm', 'ttl', 'upstream']],
+  [['authenticators', 'a'], { authenticators: { a: { type: 'spiffe' } } }, ['type', 'trust_domain']],
+  [['authenticators', 'a'], { authenticators: { a: { type: 'aws' } } }, []],
+  [['identities', 0, 'claims'], {}, []],
+  [['nothing'], {}, []],
+])('the keys at %j', (path, content, keys) => {
+  expect(configurationKeysAt(path, content)).toEqual(keys)
+})
