@@ -6,7 +6,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createLoadGenerator, type GeneratorName, type LoadGenerator } from './load.ts'
+import { createLoadGenerator, type GeneratorName, type LoadGenerator, type LoadPlan } from './load.ts'
 import { type ServerChoice, type ServerProcess, startServerProcess } from './server-process.ts'
 import { createWorkload, type Workload } from './workload.ts'
 
@@ -16,6 +16,8 @@ export interface Bench {
   readonly load: LoadGenerator
   /** Seconds of one slice of load. */
   readonly sliceSeconds: number
+  /** Before the first slice: tens of thousands of requests, until what serves is optimised code. */
+  readonly warmUp: (plan: Omit<LoadPlan, 'seconds'>) => Promise<void>
   /** The server of that kind, shared by all figures that ask for it. */
   readonly server: (choice: ServerChoice) => Promise<ServerProcess>
   readonly close: () => Promise<void>
@@ -28,11 +30,15 @@ export async function openBench(options: {
   const folder = await mkdtemp(join(tmpdir(), 'apostille-bench-'))
   const workload = await createWorkload(new Date())
   const servers = new Map<string, Promise<ServerProcess>>()
+  const load = createLoadGenerator(folder, options.generator)
   return {
     folder,
     workload,
-    load: createLoadGenerator(folder, options.generator),
+    load,
     sliceSeconds: options.sliceSeconds,
+    async warmUp(plan) {
+      await load.run({ ...plan, seconds: options.sliceSeconds * 3 })
+    },
     server(choice) {
       const name = `${choice.rules}-rules${choice.tls ? '-tls' : ''}`
       const known = servers.get(name)

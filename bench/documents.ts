@@ -23,6 +23,7 @@ export const documents: Figure = {
   async prepare(bench) {
     const { url } = await bench.server({ rules: 1, tls: true })
     const plan = { url, requests, connections: 32, seconds: bench.sliceSeconds }
+    await bench.warmUp(plan)
     return async () => {
       const { signs } = await measureBase(cores.server)
       const { perSecond, p99Ms } = requireSuccess(await bench.load.run(plan))

@@ -21,6 +21,7 @@ export const jwtSvid: Figure = {
   async prepare(bench) {
     const { url } = await bench.server({ rules: 1, tls: false })
     const plan = { url, requests: jwtRequests(bench.workload), connections: 32, seconds: bench.sliceSeconds }
+    await bench.warmUp(plan)
     return async () => {
       const { signs } = await measureBase(cores.server)
       const { perSecond, p99Ms } = requireSuccess(await bench.load.run(plan))

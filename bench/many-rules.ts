@@ -20,6 +20,7 @@ export const manyRules: Figure = {
     const one = await bench.server({ rules: 1, tls: false })
     const thousand = await bench.server({ rules: 1000, tls: false })
     const plan = { requests: jwtRequests(bench.workload), connections: 32, seconds: bench.sliceSeconds }
+    for (const { url } of [one, thousand]) await bench.warmUp({ ...plan, url })
     return async () => {
       const { perSecond: base } = requireSuccess(await bench.load.run({ ...plan, url: one.url }))
       const { perSecond } = requireSuccess(await bench.load.run({ ...plan, url: thousand.url }))

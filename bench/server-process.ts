@@ -26,14 +26,16 @@ export interface ServerChoice {
 }
 
 const root = join(import.meta.dirname, '..')
-const builtProgram = join(root, 'dist/cli/main.js')
+const programs = [
+  { file: join(root, 'dist/cli/main.js'), name: 'the built package' },
+  { file: join(root, 'src/cli/main.ts'), name: 'the sources' },
+] as const
 
-/** The command that serves, and what it is called in the output. */
+/** The command that serves, and what it is called in the output: the built package where there is one. */
 export function serverProgram(): { readonly command: readonly string[]; readonly name: string } {
-  if (process.env['APOSTILLE_BENCH'] !== 'sources' && existsSync(builtProgram)) {
-    return { command: [process.execPath, builtProgram, 'serve', '--config'], name: 'the built package, `serve`' }
-  }
-  return { command: [process.execPath, join(import.meta.dirname, 'server.ts')], name: 'the sources (not built)' }
+  const [built, sources] = programs
+  const chosen = process.env['APOSTILLE_BENCH_SOURCES'] === undefined && existsSync(built.file) ? built : sources
+  return { command: [process.execPath, chosen.file, 'serve', '--config'], name: chosen.name }
 }
 
 /** @param folder Made here; holds the configuration, the store and the log. */

@@ -23,6 +23,7 @@ export const svidBatch: Figure = {
   async prepare(bench) {
     const { url } = await bench.server({ rules: 1, tls: false })
     const plan = { url, requests: batchRequests(bench.workload, batch), connections: 32, seconds: bench.sliceSeconds }
+    await bench.warmUp(plan)
     return async () => {
       const { signs } = await measureBase(cores.server)
       const { perSecond, p99Ms } = requireSuccess(await bench.load.run(plan))

@@ -21,6 +21,7 @@ export const x509Svid: Figure = {
   async prepare(bench) {
     const { url } = await bench.server({ rules: 1, tls: false })
     const plan = { url, requests: x509Requests(bench.workload), connections: 32, seconds: bench.sliceSeconds }
+    await bench.warmUp(plan)
     return async () => {
       const { checkedSigns } = await measureBase(cores.server)
       const { perSecond, p99Ms } = requireSuccess(await bench.load.run(plan))

@@ -3,9 +3,13 @@
  *
  * @module
  */
+import { join } from 'node:path'
 import { run as runMutualTls } from '../examples/01-mtls-microservices/run.ts'
 import { run as runJwtSvid } from '../examples/02-api-with-jwt-svid/run.ts'
 import { createNarrator, type Narrator } from '../examples/support/narrator.ts'
+import { invocationOf } from '../src/cli/invocation.ts'
+
+const mainFile = join(import.meta.dirname, '../src/cli/main.ts')
 
 function introduce(narrator: Narrator): void {
   narrator.title('Apostille: a proof goes in, a short-lived credential comes out')
@@ -29,7 +33,7 @@ function conclude(narrator: Narrator): void {
     a valid certificate with the wrong name was turned away, and every credential is on record.`)
   narrator.say('What to do next:')
   narrator.values({
-    'get an SVID yourself': 'node src/cli/main.ts dev   (prints commands to paste)',
+    'get an SVID yourself': `${invocationOf(mainFile)} dev   (prints commands to paste)`,
     'read how it was done': 'examples/01-mtls-microservices and examples/02-api-with-jwt-svid',
     'run it in your cluster': 'README.md, "For a Kubernetes cluster"',
   })

@@ -18,7 +18,12 @@ export interface GatewayOptions {
   /** Holds the configuration of the run, and what Apostille keeps. */
   readonly folder: string
   readonly cluster: Cluster
+  /** What else of the configuration is of this run. */
+  readonly places?: Places
 }
+
+/** Paths in the configuration document, and what is put there. */
+export type Places = readonly (readonly [path: readonly string[], value: string])[]
 
 export interface Gateway {
   /** `https://localhost:<port>`: where it listens, and its `iss`. */
@@ -30,6 +35,8 @@ export interface Gateway {
   /** Starts it again, with the store that it left. */
   readonly start: () => Promise<void>
   readonly stop: () => Promise<void>
+  /** What a command of the operator writes, such as `command('federation', 'list')`. Rejects when it fails. */
+  readonly command: (...args: readonly string[]) => Promise<string>
   /** The records that it has kept, oldest first. */
   readonly records: () => Promise<readonly KeptRecord[]>
   /** Whether none of them was changed or removed. */
@@ -57,12 +64,12 @@ export interface KeptRecord {
 /** The command line: from the sources, or what `APOSTILLE_CLI` names, such as `dist/cli/main.js`. */
 export const commandLine = process.env['APOSTILLE_CLI'] ?? join(import.meta.dirname, '../../src/cli/main.ts')
 
-export async function startGateway({ configFile, folder, cluster }: GatewayOptions): Promise<Gateway> {
+export async function startGateway({ configFile, folder, cluster, places = [] }: GatewayOptions): Promise<Gateway> {
   const port = await findFreePort()
   const url = `https://localhost:${port}`
   const config = join(folder, 'apostille.yaml')
   const caFile = join(folder, 'bundle.pem')
-  await writeFile(config, await fillIn(configFile, { port, url, cluster }))
+  await writeFile(config, await fillIn(configFile, { port, url, cluster, places }))
   let program: Program
 
   async function start(): Promise<void> {
@@ -82,22 +89,29 @@ export async function startGateway({ configFile, folder, cluster }: GatewayOptio
     start,
     kill: () => program.kill(),
     stop: () => program.stop(),
+    command: (...args) => runCommand(commandLine, [...args, '--config', config]),
     records: () => listRecords(config),
     verifyRecords: () => verifyRecords(config),
   }
 }
 
-async function fillIn(file: string, { port, url, cluster }: { port: number; url: string; cluster: Cluster }) {
+interface Run extends Required<Pick<GatewayOptions, 'cluster' | 'places'>> {
+  readonly port: number
+  readonly url: string
+}
+
+async function fillIn(file: string, { port, url, cluster, places }: Run): Promise<string> {
   const document = parseDocument(await readFile(file, 'utf8'))
   document.setIn(['issuer'], url)
   document.setIn(['listen', 'address'], `127.0.0.1:${port}`)
   document.setIn(['authenticators', 'cluster', 'issuer'], cluster.issuer)
   document.setIn(['authenticators', 'cluster', 'ca_file'], cluster.caFile)
+  for (const [path, value] of places) document.setIn(path, value)
   return document.toString()
 }
 
 /** A port that nobody used a moment ago. */
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const probe = createServer()
   probe.once('error', reject).listen(0, '127.0.0.1', () => {

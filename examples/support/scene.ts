@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Cluster, openCluster } from './cluster.ts'
 import type { ServiceAccount } from './cluster-stand-in.ts'
-import { type Gateway, startGateway } from './gateway.ts'
+import { type Gateway, type Places, startGateway } from './gateway.ts'
 import type { Narrator } from './narrator.ts'
 import { type Program, type ProgramOptions, startProgram } from './programs.ts'
 
@@ -17,8 +17,8 @@ export interface Scene {
   readonly folder: string
   readonly cluster: Cluster
   readonly gateway: Gateway
-  /** Starts a program and shows what it prints. */
-  readonly start: (options: Omit<ProgramOptions, 'onLine'>) => Program
+  /** Starts a program and shows what it prints, unless that is of no interest. */
+  readonly start: (options: Omit<ProgramOptions, 'onLine'> & { readonly isQuiet?: boolean }) => Program
   /** Settings of a workload that runs as this service account. */
   readonly workload: (serviceAccount: string) => Readonly<Record<string, string>>
 }
@@ -27,7 +27,11 @@ export interface SceneOptions {
   readonly configFile: string
   readonly accounts: readonly ServiceAccount[]
   readonly narrator: Narrator
+  /** Starts what must be there before Apostille, and says what the configuration is to have of it. */
+  readonly prepare?: (stage: Stage) => Promise<Places>
 }
+
+export type Stage = Pick<Scene, 'folder' | 'start'>
 
 /** Sets the scene, plays it, and clears up. */
 export async function play(options: SceneOptions, script: (scene: Scene) => Promise<void>): Promise<void> {
@@ -53,13 +57,20 @@ export async function play(options: SceneOptions, script: (scene: Scene) => Prom
   }
 }
 
-async function setScene({ configFile, accounts, narrator }: SceneOptions, stack: AsyncDisposableStack): Promise<Scene> {
+async function setScene(options: SceneOptions, stack: AsyncDisposableStack): Promise<Scene> {
+  const { configFile, accounts, narrator } = options
   const folder = await mkdtemp(join(tmpdir(), 'apostille-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   const cluster = await openCluster(folder, accounts)
   stack.defer(() => cluster.close())
   tellCluster(narrator, cluster)
-  const gateway = await startGateway({ configFile, folder, cluster })
+  const start: Scene['start'] = ({ isQuiet = false, ...program }) => {
+    const started = startProgram({ ...program, ...(!isQuiet && { onLine: narrator.output }) })
+    stack.defer(() => started.stop())
+    return started
+  }
+  const places = await options.prepare?.({ folder, start })
+  const gateway = await startGateway({ configFile, folder, cluster, ...(places && { places }) })
   stack.defer(() => gateway.stop())
   narrator.check(`Apostille listens on ${gateway.url}.`)
 
@@ -67,11 +78,7 @@ async function setScene({ configFile, accounts, narrator }: SceneOptions, stack:
     folder,
     cluster,
     gateway,
-    start(program) {
-      const started = startProgram({ ...program, onLine: narrator.output })
-      stack.defer(() => started.stop())
-      return started
-    },
+    start,
     workload: (serviceAccount) => ({
       APOSTILLE_SERVER: gateway.url,
       APOSTILLE_CA_FILE: gateway.caFile,

@@ -26,6 +26,7 @@ export type RemoteJwksConfig = Pick<
 export interface RemoteJwksDeps {
   readonly request: HttpClient['request']
   readonly files: FileReader
+  readonly now: () => Date
   /** Milliseconds that only grow. */
   readonly monotonicMs: () => number
   readonly telemetry: Telemetry
@@ -104,18 +105,19 @@ export function createRemoteJwks(config: RemoteJwksConfig, deps: RemoteJwksDeps)
 
   async function fetchOnce(): Promise<void> {
     const startedMs = monotonicMs()
+    const startedAt = deps.now()
     failurePause.begin(startedMs)
     try {
       const { text, maxAgeMs } = await fetchKeys()
       adopt(parseKeySet(text), startedMs, maxAgeMs)
       failurePause.end()
+      telemetry.gauge('apostille_jwks_fetched_timestamp_seconds', startedAt.getTime() / 1000, labels)
       telemetry.count('apostille_jwks_refreshes_total', { ...labels, result: 'ok' })
     } catch (error) {
       failure = describeFailure(error)
       telemetry.count('apostille_jwks_refreshes_total', { ...labels, result: 'failed' })
       telemetry.log('warning', 'the keys of an issuer could not be fetched', { ...labels, reason: failure })
     }
-    if (held !== undefined) telemetry.gauge('apostille_jwks_age_seconds', ageSeconds(), labels)
   }
 
   /** Never rejects. */

@@ -13,6 +13,7 @@ import {
   readAdminSocketPath,
 } from '../runtime/admin-client.node.ts'
 import { CliError } from './cli-error.ts'
+import { missingConfigurationHint } from './dev-configuration.ts'
 import { currentInvocation, quote } from './invocation.ts'
 import type { OperatorOptions } from './options.ts'
 import { problemError } from './problem.ts'
@@ -36,12 +37,12 @@ export async function openAdmin({ config }: Pick<OperatorOptions, 'config'>): Pr
     ask,
     async call<Answer>(request: AdminRequest) {
       const { status, body } = await ask<Answer>(request)
-      if (status !== 200 && status !== 201) throw problemError(status, body, 'operator')
+      if (status !== 200 && status !== 201) throw problemError(status, body, { who: 'operator' })
       return body
     },
     async stream(request) {
       const { status, chunks } = await reach(client, config, () => client.stream(request))
-      if (status !== 200) throw problemError(status, undefined, 'operator')
+      if (status !== 200) throw problemError(status, undefined, { who: 'operator' })
       return guard(client, config, chunks)
     },
   }
@@ -52,7 +53,8 @@ async function socketPath(config: string): Promise<string> {
     return await readAdminSocketPath(config)
   } catch (cause) {
     if (!(cause instanceof AdminSocketError)) throw cause
-    throw new CliError(cause.message, { code: 'configuration', cause })
+    const hint = cause.missing ? missingConfigurationHint() : undefined
+    throw new CliError(cause.message, { code: 'configuration', ...(hint !== undefined && { hint }), cause })
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatMoment, formatTable } from './output.ts'
+import { formatDistance, formatTable } from './output.ts'
 
 export interface AuthorityDocument {
   readonly id: string
@@ -18,15 +18,27 @@ export interface AuthorityDocument {
   readonly upstream: boolean
 }
 
+export interface AuthoritiesDocument {
+  readonly items: readonly AuthorityDocument[]
+  readonly next: string | null
+}
+
+/** In the order of their lives. */
+const states = ['prepared', 'active', 'retiring']
+
+/** By ring, then by state. Times are told from `now`, so that a row fits a terminal. */
 export function formatAuthorities(authorities: readonly AuthorityDocument[], now: Date): string {
   if (authorities.length === 0) return 'There are no authorities.'
-  const rows = authorities.map((authority) => [
+  const sorted = authorities.toSorted(
+    (a, b) => b.ring.localeCompare(a.ring) || states.indexOf(a.state) - states.indexOf(b.state),
+  )
+  const rows = sorted.map((authority) => [
     authority.ring,
     authority.tainted_at === undefined ? authority.state : `${authority.state}, tainted`,
     authority.algorithm,
     authority.id,
-    authority.active_until === undefined ? '-' : formatMoment(new Date(authority.active_until), now),
-    formatMoment(new Date(authority.expires_at), now),
+    authority.active_until === undefined ? '-' : formatDistance(new Date(authority.active_until), now),
+    formatDistance(new Date(authority.expires_at), now),
   ])
   return formatTable(['RING', 'STATE', 'ALGORITHM', 'ID', 'SIGNS UNTIL', 'EXPIRES'], rows)
 }

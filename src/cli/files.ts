@@ -5,7 +5,7 @@
  */
 import { mkdir, readFile } from 'node:fs/promises'
 import { text as readStream } from 'node:stream/consumers'
-import { type FileContent, replaceFile } from '../runtime/replace-file.node.ts'
+import { type FileContent, type Replacement, replaceFile, replaceFiles } from '../runtime/replace-file.node.ts'
 import { CliError } from './cli-error.ts'
 
 /** `-` is standard input. @param what Such as `the token`. @throws {CliError} `file` */
@@ -22,6 +22,11 @@ export async function readTextFile(path: string, what: string): Promise<string> 
 /** 0600 for what holds a secret, 0644 for what everybody may read. @throws {CliError} `file` */
 export async function writeFileWhole(path: string, content: FileContent, mode: 0o600 | 0o644): Promise<void> {
   await translate(path, () => replaceFile(path, content, mode))
+}
+
+/** Files of one folder that belong together: all are written before the first is replaced. @throws {CliError} `file` */
+export async function writeFilesWhole(folder: string, files: readonly Replacement[]): Promise<void> {
+  await translate(folder, () => replaceFiles(files))
 }
 
 /** @throws {CliError} `file` */

@@ -3,26 +3,61 @@
  *
  * @module
  */
-import { basename, delimiter, dirname, relative, sep } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { basename, delimiter, dirname, join, sep } from 'node:path'
 
 export interface Started {
   /** Absolute path of the script or of the link to it. */
   readonly script: string
-  readonly cwd: string
+  /** Absolute path of the Node that runs it. */
+  readonly node: string
   readonly env: Readonly<Record<string, string | undefined>>
+  /** The file at a path, links followed; undefined where there is none. */
+  readonly resolve: (path: string) => string | undefined
 }
 
-/** Such as `npx apostille`, `apostille` or `node /opt/apostille/dist/cli/main.js`. */
-export function invocation({ script, cwd, env }: Started): string {
+/**
+ * Such as `npx apostille`, `apostille` or `node /opt/apostille/dist/cli/main.js`: what works in another terminal, so
+ * paths are absolute, and Node is named by its path where `node` is another one there.
+ */
+export function invocation(started: Started): string {
+  const { script, env } = started
   // The variables of npx are inherited by whatever it starts, so the place of the script decides first.
-  if (dirname(script).endsWith(`${sep}node_modules${sep}.bin`)) return `${packageRunner(env)} apostille`
-  if (basename(script) !== 'apostille') return `node ${quote(fromHere(script, cwd))}`
-  const folders = (env['PATH'] ?? '').split(delimiter)
-  return folders.includes(dirname(script)) ? 'apostille' : quote(fromHere(script, cwd))
+  if (dirname(script).endsWith(packageBin)) return `${packageRunner(env)} apostille`
+  if (basename(script) !== 'apostille') return `${nodeWord(started)} ${quote(script)}`
+  return foldersOf(env).includes(dirname(script)) ? 'apostille' : quote(script)
+}
+
+/** A command line that runs this file with this Node. */
+export function invocationOf(script: string): string {
+  return invocation({ script, node: process.execPath, env: process.env, resolve: realPath })
 }
 
 export function currentInvocation(): string {
-  return invocation({ script: process.argv[1] ?? 'apostille', cwd: process.cwd(), env: process.env })
+  return invocationOf(process.argv[1] ?? 'apostille')
+}
+
+const packageBin = `${sep}node_modules${sep}.bin`
+
+/** What npm puts in front of the path for its scripts is not there in another terminal. */
+function nodeWord({ node, env, resolve }: Started): string {
+  const candidates = foldersOf(env)
+    .filter((folder) => !folder.endsWith(packageBin))
+    .map((folder) => resolve(join(folder, 'node')))
+  const first = candidates.find((path) => path !== undefined)
+  return first !== undefined && first === resolve(node) ? 'node' : quote(node)
+}
+
+function foldersOf(env: Started['env']): readonly string[] {
+  return (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 function packageRunner(env: Started['env']): string {
@@ -30,13 +65,6 @@ function packageRunner(env: Started['env']): string {
   if (agent.startsWith('pnpm/')) return 'pnpm exec'
   if (agent.startsWith('yarn/')) return 'yarn exec'
   return agent.startsWith('bun/') ? 'bunx' : 'npx'
-}
-
-/** Relative only below the working directory, and never a bare name, which a shell would look up in its path. */
-function fromHere(script: string, cwd: string): string {
-  const path = relative(cwd, script)
-  if (path.startsWith('..') || path === '') return script
-  return path.includes(sep) ? path : `.${sep}${path}`
 }
 
 /** A word as a POSIX shell reads it back. */

@@ -57,18 +57,35 @@ export function writeError(format: OutputFormat, error: CliError): void {
   write(process.stderr, lines.join('\n'))
 }
 
-/** Columns as wide as their widest cell, two spaces between them, no blanks at the end of a line. */
-export function formatTable(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+/** The least of a last column that is worth showing. */
+const minLastWidth = 24
+
+/**
+ * Columns as wide as their widest cell, two spaces between them, no blanks at the end of a line.
+ *
+ * @param stream Where it is a terminal, the last column is cut at its edge, so that each row is one line.
+ */
+export function formatTable(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  stream?: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'>,
+): string {
   const all = [heads, ...rows.map((row) => row.map(oneLine))]
   const widths = heads.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
+  const before = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0)
+  const room = stream?.isTTY ? Math.max(stream.columns - before, minLastWidth) : Number.POSITIVE_INFINITY
   return all
     .map((row) =>
       row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .map((cell, column) => (column < heads.length - 1 ? cell.padEnd(widths[column] ?? 0) : cut(cell, room)))
         .join('  ')
         .trimEnd(),
     )
     .join('\n')
+}
+
+function cut(cell: string, width: number): string {
+  return cell.length > width ? `${cell.slice(0, width - 1)}…` : cell
 }
 
 /** `name  value` lines, the values in one column; rows without a value are left out. */
@@ -94,8 +111,13 @@ export function formatTime(time: Date): string {
 
 /** With how far it is from `now`: `2026-11-23 02:05:02Z (in 4m 58s)`. */
 export function formatMoment(time: Date, now: Date): string {
+  return `${formatTime(time)} (${formatDistance(time, now)})`
+}
+
+/** `in 4m 58s`, `2d ago`. */
+export function formatDistance(time: Date, now: Date): string {
   const seconds = Math.round((time.getTime() - now.getTime()) / 1000)
-  return `${formatTime(time)} (${seconds < 0 ? `${formatSeconds(-seconds)} ago` : `in ${formatSeconds(seconds)}`})`
+  return seconds < 0 ? `${formatSeconds(-seconds)} ago` : `in ${formatSeconds(seconds)}`
 }
 
 /** The two largest units: `4m 58s`, `6d 23h`. */

@@ -5,18 +5,23 @@
  * @module
  */
 import { CliError } from './cli-error.ts'
+import { configurationFlag } from './dev-configuration.ts'
 import { currentInvocation } from './invocation.ts'
+import { formatSeconds } from './output.ts'
+
+/** Who asked: hints for a workload are what it can tell its operator. */
+export type Asker = { readonly who: 'workload'; readonly caFile?: string | undefined } | { readonly who: 'operator' }
 
 /** @param status Of an answer that is not what was asked for. */
-export function problemError(status: number, body: unknown, who: 'workload' | 'operator'): CliError {
+export function problemError(status: number, body: unknown, asker: Asker): CliError {
   const { title, code, detail, request_id: requestId } = (body ?? {}) as Readonly<Record<string, unknown>>
   if (typeof title !== 'string' || typeof code !== 'string')
     return new CliError(`the answer was ${status}, and not one of a gateway`, {
       code: 'unexpected_answer',
       hint: 'Check that --server names the gateway itself, and no proxy that answers for it.',
     })
-  const message = `${title} (${code})${typeof detail === 'string' ? `: ${detail}` : ''}`
-  const hint = hintFor(status, requestId, who)
+  const message = `${title} (${code})${typeof detail === 'string' ? `: ${inFlags(detail)}` : ''}`
+  const hint = hintFor(status, requestId, asker)
   return new CliError(message, {
     code,
     ...(typeof requestId === 'string' && { requestId }),
@@ -24,8 +29,28 @@ export function problemError(status: number, body: unknown, who: 'workload' | 'o
   })
 }
 
-function hintFor(status: number, requestId: unknown, who: 'workload' | 'operator'): string | undefined {
+function hintFor(status: number, requestId: unknown, asker: Asker): string | undefined {
   if (status === 503 || status === 429 || status === 502) return 'Try again in a moment.'
-  if (who === 'operator' || status === 400) return undefined
-  return `The operator finds the reason with: ${currentInvocation()} records list --request-id ${String(requestId)}`
+  if (asker.who === 'operator' || status === 400) return undefined
+  const command = `records list --request-id ${String(requestId)}${configurationFlag(asker.caFile)}`
+  return `The operator finds the reason with: ${currentInvocation()} ${command}`
+}
+
+const flags: Readonly<Record<string, string>> = {
+  ttl_seconds: '--ttl',
+  audience: '--audience',
+  spiffe_id: '--spiffe-id',
+  uses: '--uses',
+  name: '--name',
+  attributes: '--attribute',
+  before: '--before',
+}
+
+/** `ttl_seconds: at most 300` → `--ttl: at most 5m`: the caller wrote flags, and no fields. */
+function inFlags(detail: string): string {
+  const [, field = '', rest = ''] = /^(\w+)((?:\[\d+\]|\.[\w-]+)*: .*)$/s.exec(detail) ?? []
+  const flag = Object.hasOwn(flags, field) ? flags[field] : undefined
+  if (flag === undefined) return detail
+  if (flag !== '--ttl') return `${flag}${rest}`
+  return `${flag}${rest.replace(/\d+/, (seconds) => formatSeconds(Number(seconds)).replaceAll(' ', ''))}`
 }

@@ -74,8 +74,9 @@ export const commands: Readonly<Record<string, CommandRow>> = {
 }
 
 /** Sets the exit code of the process: 0 done, 1 refused or failed, 2 used wrongly. */
-export async function runProgram(args: readonly string[]): Promise<void> {
+export async function runProgram(words: readonly string[]): Promise<void> {
   endQuietlyOnBrokenPipe()
+  const args = asFlag(words)
   const format = askedFormat(args)
   try {
     const program = await createProgram(args, format)
@@ -83,6 +84,12 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, format, args)
   }
+}
+
+/** `help svid x509` is `svid x509 --help`: the library's own stops at `svid`. */
+function asFlag(words: readonly string[]): readonly string[] {
+  const [first, ...rest] = words
+  return first === 'help' ? [...rest, '--help'] : words
 }
 
 /** With `apostille … | head` the reader leaves early, and that is no failure. */
@@ -168,7 +175,10 @@ function reportUsage(error: CommanderError, format: OutputFormat, args: readonly
   if (error.exitCode === 0) return 0
   // With no command the help was written, and says it all.
   if (error.code === 'commander.help' && format === 'text') return 2
-  const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+  const message = error.message
+    .replace(/^error: /, '')
+    .replace(/^command-argument value /, '')
+    .replaceAll('\n', ' ')
   const path = pathOf(args)
   writeError(
     format,

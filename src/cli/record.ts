@@ -6,6 +6,7 @@
 import { type Command, Option } from 'commander'
 import type { OperatorOptions } from './options.ts'
 import { formatFields, formatTable, formatTime, oneLine } from './output.ts'
+import { summariseDetails } from './record-summary.ts'
 import { parseTime } from './values.ts'
 
 export interface RecordDocument {
@@ -18,6 +19,7 @@ export interface RecordDocument {
   readonly code?: string
   readonly reason?: string
   readonly spiffe_id?: string
+  readonly details?: Readonly<Record<string, unknown>>
   readonly [name: string]: unknown
 }
 
@@ -79,7 +81,7 @@ export function formatRecords(records: readonly RecordDocument[]): string {
     record.request_id ?? '-',
     reasonOf(record),
   ])
-  return formatTable(['TIME', 'DECISION', 'OPERATION', 'SPIFFE ID', 'REQUEST ID', 'REASON'], rows)
+  return formatTable(['TIME', 'DECISION', 'OPERATION', 'SPIFFE ID', 'REQUEST ID', 'REASON'], rows, process.stdout)
 }
 
 /** Without a table, as it is not known what comes. */
@@ -102,6 +104,7 @@ export function formatRecordInFull(record: RecordDocument): string {
   )
 }
 
-function reasonOf({ code, reason }: RecordDocument): string {
-  return [code, reason].filter((part) => part !== undefined).join(': ')
+function reasonOf({ operation, code, reason, details }: RecordDocument): string {
+  const said = reason ?? summariseDetails(operation, details)
+  return [code, said].filter((part) => part !== undefined).join(': ')
 }

@@ -95,7 +95,7 @@ async function callServer(
     const response = await send(url, { ...options, method, headers }, text)
     const answer = await readAnswer(response)
     if (response.statusCode === 200) return answer
-    throw problemError(response.statusCode ?? 0, parseJson(answer), 'workload')
+    throw problemError(response.statusCode ?? 0, parseJson(answer), { who: 'workload', caFile })
   } catch (error) {
     throw error instanceof CliError ? error : connectionError(server, caFile, error as NodeJS.ErrnoException)
   }
@@ -170,6 +170,12 @@ function connectionError(server: URL, caFile: string | undefined, cause: NodeJS.
   if (code.startsWith('ERR_OSSL_') || code === 'ERR_INVALID_ARG_VALUE')
     return new CliError(`the certificate and its key are not PEM, or do not go together (${code})`, {
       code: 'file',
+      cause,
+    })
+  if (server.protocol === 'http:' && ['ECONNRESET', 'EPIPE', 'ECONNABORTED'].includes(code))
+    return new CliError(`${where} broke the connection off (${code})`, {
+      code: 'server_unreachable',
+      hint: `A gateway speaks https, unless its configuration says tls: off: --server https://${where}`,
       cause,
     })
   return new CliError(`no answer from ${server.origin} (${code})`, {

@@ -28,6 +28,8 @@ export interface RecordWriter {
   readonly append: (entries: readonly RecordEntry[], spend?: JoinTokenSpend) => Promise<'stored' | 'spent'>
   /** Up to where this writer's chain is known to be durable. */
   readonly head: () => WriterHead
+  /** Whether the last write failed: until one succeeds, nothing can be granted. */
+  readonly isFailing: () => boolean
   /** Writes what waits; whatever comes later is refused. */
   readonly close: () => Promise<void>
 }

@@ -12,7 +12,7 @@ export type Proof =
   /** Certificates of a TLS connection that ends here, DER, leaf first; possession of the key is proven by the handshake. */
   | { readonly kind: 'certificate'; readonly chain: readonly Uint8Array[] }
 
-/** What a proof is good for, besides what rules and policies say (DESIGN §3). */
+/** What a proof is good for, besides what rules and policies say. */
 export type ProofUse =
   /** Rules map it to identities. */
   | { readonly kind: 'rules' }
@@ -82,6 +82,3 @@ export interface Authenticator {
   /** Stops timers and connections. */
   readonly close?: () => Promise<void>
 }
-
-/** Where an authenticator joins a reload: made new when its configuration changed, kept (with its keys) otherwise. */
-export type AuthenticatorFactory<Config> = (config: Config) => Authenticator

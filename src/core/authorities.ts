@@ -75,9 +75,10 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
     const isSame = held?.body === body && held.snapshot.version === version && held.snapshot.issuer === issuer
     const snapshot = isSame && held ? held.snapshot : await open(set, version, issuer)
     if (held !== undefined && held.order > order) return
+    const former = held?.set.authorities
     held = { body, set, snapshot, order }
     readAtMs = Math.max(readAtMs, asOfMs)
-    if (!isSame) reportAuthorities(deps.telemetry, set)
+    if (!isSame) reportAuthorities(deps.telemetry, set, former)
   }
 
   async function read(): Promise<Stored> {
@@ -195,13 +196,15 @@ function isSigning(authorities: readonly Authority[], ring: Authority['ring'] | 
   return authorities.some((authority) => authority.ring === ring && authority.state === 'active')
 }
 
-function reportAuthorities(telemetry: Telemetry, set: AuthoritySet): void {
+function reportAuthorities(telemetry: Telemetry, set: AuthoritySet, former: readonly Authority[] = []): void {
   telemetry.gauge('apostille_bundle_sequence', set.sequence)
+  for (const authority of former)
+    if (!set.authorities.some((now) => now.ring === authority.ring && now.state === authority.state))
+      telemetry.gauge('apostille_authority_expiry_timestamp_seconds', undefined, expiryLabels(authority))
   for (const authority of set.authorities) {
     const end = authority.activeUntil ?? authority.expiresAt
-    telemetry.gauge('apostille_authority_expiry_timestamp_seconds', end.getTime() / 1000, {
-      kind: authority.ring,
-      state: authority.state,
-    })
+    telemetry.gauge('apostille_authority_expiry_timestamp_seconds', end.getTime() / 1000, expiryLabels(authority))
   }
 }
+
+const expiryLabels = ({ ring, state }: Authority) => ({ kind: ring, state })

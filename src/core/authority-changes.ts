@@ -45,7 +45,7 @@ function activateSuccessor(set: AuthoritySet, ring: Ring, force: boolean, now: D
   const age = (now.getTime() - successor.createdAt.getTime()) / 1000
   if (age < wait && !force)
     throw new Refusal('conflict', 'the successor was not published long enough', {
-      detail: `the successor was published ${Math.floor(age)} s ago and verifiers need ${wait} s to see it: wait, or use force`,
+      detail: `the successor was published ${Math.floor(age)} s ago and verifiers need ${wait} s to see it`,
     })
   const active = set.authorities.find((authority) => authority.ring === ring && authority.state === 'active')
   const retired = active ? replace(set, active, (authority) => stopSigning(authority, now)).set : set

@@ -26,7 +26,7 @@ export function formatAuthoritySet(set: AuthoritySet): string {
   return JSON.stringify(set)
 }
 
-/** Grows with each change, and does not step back when an older copy of the store is restored (DESIGN §4). */
+/** Grows with each change, and does not step back when an older copy of the store is restored. */
 export function nextSequence(last: number, now: Date): number {
   return Math.max(last + 1, Math.floor(now.getTime() / 1000))
 }

@@ -178,7 +178,7 @@ function retire(authority: Authority, now: Date): readonly Authority[] {
   return authority.state === 'prepared' ? [] : [stopSigning(authority, now)]
 }
 
-/** A replica that did not see the change yet signs for as long, and its clock may be behind (DESIGN §4). */
+/** A replica that did not see the change yet signs for as long, and its clock may be behind. */
 const lagSeconds = 120
 
 /** Its private key goes; it stays published for as long as anything that it signed can live. */

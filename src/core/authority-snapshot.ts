@@ -57,6 +57,11 @@ export interface AuthoritySnapshot {
   readonly jwtKeys: readonly JwtAuthorityKey[]
   /** Certificates that sign our X.509-SVIDs and are not tainted. */
   readonly x509Issuers: readonly Certificate[]
+  /** Published but tainted: they vouch for nothing, and say why a proof is refused. */
+  readonly tainted: {
+    readonly jwtKeys: readonly JwtAuthorityKey[]
+    readonly x509Issuers: readonly Certificate[]
+  }
   readonly documents: PublishedDocuments
 }
 
@@ -93,12 +98,19 @@ export function createSnapshotOpener(deps: SnapshotDeps) {
       refreshHintSeconds: hint,
       x509: () => x509 ?? noAuthority('X.509'),
       jwt: (algorithm) => jwt.get(algorithm) ?? standIn(jwt, algorithm) ?? noAuthority(algorithm),
-      jwtKeys: set.authorities.filter((authority) => vouches(authority) && authority.ring !== 'x509').map(jwtKey),
-      x509Issuers: set.authorities
-        .filter((authority) => vouches(authority) && authority.certificate !== undefined)
-        .map((authority) => parseCertificate(parseBase64(authority.certificate ?? ''))),
+      ...verifiersOf(set.authorities.filter(vouches)),
+      tainted: verifiersOf(set.authorities.filter((authority) => !vouches(authority))),
       documents: buildPublishedDocuments({ set, trustDomain: deps.trustDomain, issuer, refreshHintSeconds: hint }),
     }
+  }
+}
+
+function verifiersOf(authorities: readonly Authority[]): AuthoritySnapshot['tainted'] {
+  return {
+    jwtKeys: authorities.filter(({ ring }) => ring !== 'x509').map(jwtKey),
+    x509Issuers: authorities.flatMap(({ certificate }) =>
+      certificate === undefined ? [] : [parseCertificate(parseBase64(certificate))],
+    ),
   }
 }
 

@@ -48,7 +48,7 @@ export type JoinTokenConfig = z.infer<typeof joinToken> & { readonly name: strin
 export type SpiffeConfig = z.infer<typeof spiffe> & { readonly name: string }
 export type AuthenticatorConfig = z.infer<typeof authenticatorSchema> & { readonly name: string }
 
-/** What rules see as `proof`, by kind of authenticator (DESIGN §2). */
+/** What rules see as `proof`, by kind of authenticator. */
 export const proofAttributes: Record<AuthenticatorType, Readonly<Record<string, AttributeType>>> = {
   kubernetes: {
     namespace: 'string',

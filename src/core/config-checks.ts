@@ -7,7 +7,8 @@
  */
 import { parseAddress } from './address-range.ts'
 import { slotSeconds } from './authority-plan.ts'
-import { type FederationPeerDocument, findPeerProblems, outlineOf, readPeer } from './config-federation.ts'
+import { type FederationPeerDocument, findPeerProblems, outlinePeer } from './config-federation.ts'
+import { formatDuration } from './config-fields.ts'
 import type { ConfigurationDocument, RuleDocument } from './config-schema.ts'
 import type { Found } from './config-source.ts'
 import { findFederationProblems } from './federation-peer.ts'
@@ -139,9 +140,9 @@ function checkAuthenticators(document: ReadableDocument): readonly Found[] {
 
 function checkFederation({ federation, hasWholeFederation, trust_domain }: ReadableDocument): readonly Found[] {
   const found = [...federation].flatMap(([name, peer]) => findPeerProblems(name, peer))
-  if (found.length > 0 || !hasWholeFederation || trust_domain === undefined) return found
-  const peers = [...federation].flatMap(([name, peer]) => readPeer(name, peer) ?? [])
-  return findFederationProblems(peers.map(outlineOf), trust_domain)
+  if (!hasWholeFederation || trust_domain === undefined) return found
+  const outlines = [...federation].flatMap(([name, peer]) => outlinePeer(name, peer) ?? [])
+  return [...found, ...findFederationProblems(outlines, trust_domain)]
 }
 
 const sameIssuer = (a: string, b: string) => a.replace(/\/$/, '') === b.replace(/\/$/, '')
@@ -193,5 +194,5 @@ function checkTtls({ authorities, identities }: ReadableDocument): readonly Foun
 function checkTtl(path: Found['path'], ttlSeconds: number, authorityTtlSeconds: number, key: string): readonly Found[] {
   const most = slotSeconds(authorityTtlSeconds)
   if (ttlSeconds <= most) return []
-  return [{ path, message: `at most a third of ${key}, which is ${most}s: shorten this or lengthen that` }]
+  return [{ path, message: `at most a third of ${key}, which is ${formatDuration(most)}: shorten this or lengthen that` }]
 }

@@ -41,7 +41,7 @@ function isTrustDomain(text: string): boolean {
   }
 }
 
-/** Undefined where what belongs together is not there: {@link findShapeProblems} says so. */
+/** Undefined where what belongs together is not there: {@link findPeerProblems} says so. */
 export function readPeer(name: string, document: FederationPeerDocument): ConfiguredPeer | undefined {
   if (findPeerProblems(name, document).length > 0 || !isTrustDomain(name)) return undefined
   const endpoint = readEndpoint(document)
@@ -59,11 +59,14 @@ function readEndpoint(document: FederationPeerDocument): BundleEndpoint | undefi
   return { url, private: document.private, profile: 'https_web', ...(caFile !== undefined && { caFile }) }
 }
 
-export const outlineOf = ({ trustDomain, bundleFile, endpoint }: ConfiguredPeer): PeerOutline => ({
-  trustDomain,
-  hasFirstBundle: bundleFile !== undefined,
-  ...(endpoint && { endpoint }),
-})
+/** Of a peer that {@link findPeerProblems} finds fault with, no more is to be found: it passes for one with a bundle. */
+export function outlinePeer(name: string, document: FederationPeerDocument): PeerOutline | undefined {
+  if (!isTrustDomain(name)) return undefined
+  const peer = readPeer(name, document)
+  if (peer === undefined) return { trustDomain: parseTrustDomain(name), hasFirstBundle: true }
+  const { trustDomain, bundleFile, endpoint } = peer
+  return { trustDomain, hasFirstBundle: bundleFile !== undefined, ...(endpoint && { endpoint }) }
+}
 
 /** Keys that belong together and do not stand together. Nothing of a peer is inferred (Federation §5.1). */
 export function findPeerProblems(name: string, document: FederationPeerDocument): readonly Found[] {

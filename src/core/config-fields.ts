@@ -24,6 +24,12 @@ export const durationField = z
     return z.NEVER
   })
 
+/** Seconds → as the configuration has them, in the largest unit that fits: 201600 is `56h`. */
+export function formatDuration(seconds: number): string {
+  const fitting = Object.entries(unitSeconds).findLast(([, size]) => seconds % size === 0)
+  return fitting && seconds > 0 ? `${seconds / fitting[1]}${fitting[0]}` : `${seconds}s`
+}
+
 /** Runs a parser of the protocol floor and reports what it says as an issue at this field. */
 export function protocolField<T>(parse: (text: string) => T, expected: string) {
   return z.string().transform((text, context) => {

@@ -18,7 +18,17 @@ const examples: Readonly<Record<string, string>> = {
 
 /** Every problem of the document's shape. */
 export function describeIssues(issues: readonly SchemaIssue[], content: unknown): readonly Found[] {
-  return issues.flatMap((issue) => describeIssue(issue, content))
+  const misspelt = new Set(issues.flatMap((issue) => meantKeys(issue, content)))
+  return issues
+    .filter((issue) => valueAt(content, issue.path) !== undefined || !misspelt.has(JSON.stringify(issue.path)))
+    .flatMap((issue) => describeIssue(issue, content))
+}
+
+/** Keys that unknown ones probably stand for: that these are missing is no second mistake. */
+function meantKeys(issue: SchemaIssue, content: unknown): readonly string[] {
+  if (issue.code !== 'unrecognized_keys') return []
+  const known = configurationKeysAt(issue.path, content)
+  return issue.keys.map((key) => JSON.stringify([...issue.path, findSimilarName(key, known)]))
 }
 
 function describeIssue(issue: SchemaIssue, content: unknown): readonly Found[] {

@@ -6,7 +6,7 @@
 import type { AuthenticatedIdentity } from './authenticate.ts'
 import type { Configured } from './configured.ts'
 import { coversAudience, type Entitlement, type Operation, type RequestContext, renewEntitlement } from './identify.ts'
-import { decide, type PolicySubject } from './policy.ts'
+import { type Decision, decide, type PolicySubject } from './policy.ts'
 import type { RefusalCode } from './refusal.ts'
 import type { Store } from './store.ts'
 
@@ -37,6 +37,10 @@ export interface Denied {
   readonly reason: string
   readonly notes: readonly string[]
   readonly entitlement?: Entitlement
+  /** No identity rule gives the proof anything, so that it may be anybody's. */
+  readonly stranger?: boolean
+  /** Name of the policy that forbids it. */
+  readonly policy?: string
   /** What the caller may know: what is wrong with its own request. */
   readonly detail?: string
   readonly retryAfterSeconds?: number
@@ -58,8 +62,7 @@ function entitleAmong(input: EntitleInput, found: FoundEntitlements): Granted | 
 
   const decision = decideAll(input, entitlement)
   const allNotes = decision.notes.length === 0 ? notes : [...notes, ...decision.notes]
-  if (!decision.granted)
-    return { granted: false, code: 'not_entitled', reason: decision.reason, notes: allNotes, entitlement }
+  if (!decision.granted) return deny(input, entitlement, decision, allNotes)
 
   const wait = input.configured.limiter(entitlement.spiffeId.uri)
   if (wait > 0) {
@@ -68,6 +71,29 @@ function entitleAmong(input: EntitleInput, found: FoundEntitlements): Granted | 
   }
   const ttlSeconds = input.ttlSeconds ?? ruleTtl(input.operation, entitlement)
   return { granted: true, entitlement, ttlSeconds, reason: decision.reason, notes: allNotes }
+}
+
+/** Where no policy spoke, the rule is what the operator can change, and which audience it lacks. */
+function deny(
+  input: EntitleInput,
+  entitlement: Entitlement,
+  { reason, policy, audience = input.audience?.[0] }: AudienceDecision,
+  notes: readonly string[],
+): Denied {
+  const denied = { granted: false, code: 'not_entitled', notes, entitlement } as const
+  if (policy !== undefined) return { ...denied, reason, policy }
+  const { rule } = entitlement
+  if (audience === undefined) return { ...denied, reason }
+  const wildcard = rule.audiences.includes('*') ? ", nor does its '*' cover it" : ''
+  return { ...denied, reason: `rule ${rule.name} does not list audience ${quoted(audience)}${wildcard}, and ${reason}` }
+}
+
+const maxQuoted = 200
+
+/** In one line, and told apart from what we say. */
+function quoted(text: string): string {
+  const shown = text.slice(0, maxQuoted).replace(/[^\x20-\x7e]/g, '?')
+  return `'${shown}${text.length > maxQuoted ? '…' : ''}'`
 }
 
 /** The identity that was asked for among those that the proof has, else the first. */
@@ -87,7 +113,7 @@ function chooseIdentity(
           .slice(0, 5)
           .map(({ spiffeId }) => spiffeId.uri)
           .join(', ')})`
-  return { granted: false, code: 'not_entitled', reason, notes }
+  return { granted: false, code: 'not_entitled', reason, notes, stranger: entitlements.length === 0 }
 }
 
 export interface FoundEntitlements {
@@ -95,7 +121,7 @@ export interface FoundEntitlements {
   readonly notes: readonly string[]
 }
 
-/** Every identity that the proof has, by what the proof is good for (DESIGN §3). */
+/** Every identity that the proof has, by what the proof is good for. */
 export function findEntitlements(
   input: Pick<EntitleInput, 'configured' | 'identity' | 'address' | 'now' | 'readJoinToken'> & {
     readonly operation: RequestContext['operation']
@@ -150,7 +176,12 @@ function checkRequest(input: EntitleInput, { rule }: Entitlement): string | unde
   return undefined
 }
 
-function decideAll(input: EntitleInput, entitlement: Entitlement) {
+interface AudienceDecision extends Decision {
+  /** Which of several is denied. */
+  readonly audience?: string | undefined
+}
+
+function decideAll(input: EntitleInput, entitlement: Entitlement): AudienceDecision {
   const subject = policySubject(input.identity, entitlement)
   const { policies, rules } = input.configured.config
   if (input.audience === undefined) return decide(policies, subject, requestContext(input), true)
@@ -159,17 +190,15 @@ function decideAll(input: EntitleInput, entitlement: Entitlement) {
   const [only] = input.audience
   if (only !== undefined && input.audience.length === 1) return decideOne(only)
   const decisions = input.audience.map(decideOne)
-  const denied = decisions.find((decision) => !decision.granted)
+  const at = decisions.findIndex((decision) => !decision.granted)
+  const denied = decisions[at]
+  if (denied) return { ...denied, audience: input.audience[at] }
   const [first] = decisions
-  return (
-    denied ?? {
-      ...(first ?? { granted: false, reason: 'no audience' }),
-      notes: decisions.flatMap(({ notes }) => notes),
-    }
-  )
+  return { ...(first ?? { granted: false, reason: 'no audience' }), notes: decisions.flatMap(({ notes }) => notes) }
 }
 
-function policySubject(identity: AuthenticatedIdentity, { spiffeId, rule, claims }: Entitlement): PolicySubject {
+/** What policies see as `identity`. */
+export function policySubject(identity: AuthenticatedIdentity, { spiffeId, rule, claims }: Entitlement): PolicySubject {
   return {
     spiffe_id: spiffeId.uri,
     trust_domain: spiffeId.trustDomain,
@@ -185,7 +214,12 @@ function requestContext(
   audience?: string,
 ): RequestContext {
   const { operation, address, now } = input
-  return { operation, address, time: now, ...(audience !== undefined && { audience }) }
+  return {
+    operation,
+    time: now,
+    ...(address !== '' && { address }),
+    ...(audience !== undefined && { audience }),
+  }
 }
 
 function ruleTtl(operation: Operation, { rule }: Entitlement): number {

@@ -11,6 +11,7 @@ import { parseAddressRange } from './address-range.ts'
 import type { AttributeValues } from './attribute-values.ts'
 import { childrenOf, comparisonOf, pathOf, sourceOf, stringOf, type Tree } from './expression-tree.ts'
 import { findPatternProblem, literalPrefix } from './glob.ts'
+import { findSimilarName } from './similar-name.ts'
 
 /** An expression or template that is refused. `offset` counts UTF-16 units from the start of the text. */
 export class ExpressionSyntaxError extends Error {
@@ -75,7 +76,11 @@ export function checkTree(root: Tree, context: CheckContext): ReadonlySet<string
 }
 
 function fail(node: Tree, message: string): never {
-  throw new ExpressionSyntaxError(message, node.start)
+  failAt(node.start, message)
+}
+
+function failAt(offset: number, message: string): never {
+  throw new ExpressionSyntaxError(message, offset)
 }
 
 /** `proof.namespace`, also written `proof['namespace']`; `undefined` where the node is no attribute of a variable. */
@@ -86,8 +91,18 @@ function attributeOf(node: Tree, variables: Variables): string | undefined {
   if (!known) return undefined
   const [variable, name] = pathOf(node) ?? []
   if (name === undefined) fail(node, `the attribute of ${sourceOf(left)} must be written out`)
-  if (!known.has(name)) fail(node, `${variable} has no ${name} here: it has ${[...known].join(', ')}`)
+  if (!known.has(name)) failAt(offsetOfName(node, name), describeUnknown(variable, name, known))
   return `${variable}.${name}`
+}
+
+function offsetOfName(node: Tree & { readonly op: '.' | '[]' }, name: string): number {
+  return node.op === '.' ? node.end - name.length : node.args[1].start
+}
+
+function describeUnknown(variable: string | undefined, name: string, known: ReadonlySet<string>): string {
+  const similar = findSimilarName(name, [...known])
+  const meant = similar === undefined ? `it has ${[...known].join(', ')}` : `did you mean ${similar}?`
+  return `${variable} has no ${name} here: ${meant}`
 }
 
 function checkNode(node: Tree, scope: Scope, context: CheckContext): void {
@@ -97,6 +112,8 @@ function checkNode(node: Tree, scope: Scope, context: CheckContext): void {
   else if (node.op === 'rcall') checkMethod(node, node.args[0], node.args[2], scope)
   else if (node.op === 'in' && scope.inMacro && node.args[1].op !== 'list')
     fail(node, '`in` over a list that is not written out stands in a macro: the two together are nested loops')
+  else if (node.op === '+' && scope.inMacro && !node.args.some(isScalar))
+    fail(node, '`+` of what may be lists stands in a macro: join texts around one that is written out, or use string()')
   checkComparison(node, context.values)
 }
 
@@ -132,10 +149,29 @@ function rangeProblem(text: string): string | undefined {
 
 function checkMethod(node: Tree, name: string, args: readonly Tree[], scope: Scope): void {
   if (name === 'matches') failMatches(node)
-  if (macros.has(name)) failIf(node, scope.inMacro && `${name} stands in another macro: nested loops are not taken`)
+  if (macros.has(name)) checkMacro(node, name, scope)
   else if (timeMethods.has(name)) checkZone(args)
   else if (!methods.has(name)) fail(node, `unknown function ${name}`)
   if (name === 'split') failIf(node, scope.inMacro && 'split stands in a macro: the two together are nested loops')
+}
+
+function checkMacro(node: Tree, name: string, scope: Scope): void {
+  failIf(node, scope.inMacro && `${name} stands in another macro: nested loops are not taken`)
+  const [receiver] = childrenOf(node)
+  failIf(node, receiver && holdsMacro(receiver) && `${name} runs over what another macro made: chains are not taken`)
+}
+
+function holdsMacro(node: Tree): boolean {
+  return isMacro(node) || childrenOf(node).some(holdsMacro)
+}
+
+const scalarCalls = new Set('string size int double'.split(' '))
+
+/** Certain to be no list, which `+` then does not take on its other side either. */
+function isScalar(node: Tree): boolean {
+  if (node.op === '+') return node.args.some(isScalar)
+  if (node.op === 'call') return scalarCalls.has(node.args[0])
+  return node.op === 'value'
 }
 
 function failMatches(node: Tree): never {

@@ -34,8 +34,8 @@ export interface Problem {
 /** The request, as rules and policies see it. `identities` asks which identities a proof has, and gives none. */
 export interface RequestContext {
   readonly operation: Operation | 'identities'
-  /** IP address of the caller. */
-  readonly address: string
+  /** IP address of the caller; absent where it is not known, so that a `forbid` that reads it forbids. */
+  readonly address?: string
   readonly time: Date
   /** Of a JWT-SVID or an exchange: decisions are made for one audience at a time. */
   readonly audience?: string
@@ -82,7 +82,7 @@ type Attributes = Readonly<Record<string, keyof typeof celTypes>>
 
 const requestAttributes: Attributes = {
   operation: 'string',
-  address: 'string',
+  address: 'maybe string',
   time: 'timestamp',
   audience: 'maybe string',
 }
@@ -195,7 +195,9 @@ function typeNoun(type: string): string {
 function readSyntaxError(error: unknown): ExpressionSyntaxError {
   const { summary, range } = error as { readonly summary?: string; readonly range?: { readonly start: number } }
   const message = summary === undefined ? 'not an expression' : summary.charAt(0).toLowerCase() + summary.slice(1)
-  return new ExpressionSyntaxError(message, range?.start ?? 0, { cause: error })
+  const doubled = /^unexpected character: ([=&|])$/.exec(message)?.[1]
+  const meant = doubled === undefined ? '' : `, write ${doubled}${doubled}`
+  return new ExpressionSyntaxError(`${message}${meant}`, range?.start ?? 0, { cause: error })
 }
 
 function evaluate(parsed: ParseResult, variables: Variables): unknown {

@@ -145,17 +145,20 @@ export function createBundleIntake(deps: BundleIntakeDeps): BundleIntake {
   }
 }
 
-function bundleMembers(document: string, { sequence, refreshHintSeconds }: TrustBundle) {
+function bundleMembers(document: string, bundle: TrustBundle) {
+  const { sequence, refreshHintSeconds, x509Authorities, jwtAuthorities } = bundle
   return {
     bundle: document,
+    keys: { x509: x509Authorities.length, jwt: jwtAuthorities.length },
     ...(sequence !== undefined && { sequence: String(sequence) }),
     ...(refreshHintSeconds !== undefined && { refreshHintSeconds }),
   }
 }
 
-function keptMembers({ bundle, sequence, refreshHintSeconds }: Partial<PeerState> = {}) {
+function keptMembers({ bundle, keys, sequence, refreshHintSeconds }: Partial<PeerState> = {}) {
   return {
     ...(bundle !== undefined && { bundle }),
+    ...(keys && { keys }),
     ...(sequence !== undefined && { sequence }),
     ...(refreshHintSeconds !== undefined && { refreshHintSeconds }),
   }

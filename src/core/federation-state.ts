@@ -19,6 +19,8 @@ export interface PeerState extends PollState {
   readonly source?: BundleSource
   /** Of `bundle`, decimal. */
   readonly sequence?: string
+  /** How many usable keys are in `bundle`. */
+  readonly keys?: { readonly x509: number; readonly jwt: number }
   /** When `bundle` was last seen to be current. */
   readonly confirmedAt?: Date
   /** Digest of the bundle file that was looked at last, so that one that was replaced is noticed. */

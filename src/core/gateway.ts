@@ -20,7 +20,7 @@ import {
 import { createIdentityLister, type ListedIdentity } from './list-identities.ts'
 import { createBundlePublisher, type PublishedDocument, type PublishedDocuments } from './published-documents.ts'
 import type { RecordKeeper } from './record-keeper.ts'
-import type { Refusal } from './refusal.ts'
+import { Refusal } from './refusal.ts'
 import type { Store } from './store.ts'
 
 export interface GatewayPorts extends SvidIssuerDeps {
@@ -59,6 +59,7 @@ export interface Gateway {
 export function createGateway(ports: GatewayPorts): Gateway {
   const issueSvids = createSvidIssuer(ports)
   const checkStore = oncePerSecond(ports.store.check, ports.now)
+  const resumeRecords = createRecordsResumption(ports.records, ports.now)
   return {
     issueSvids,
     async issueSvid<Kind extends SvidRequest['kind']>(call: Call, request: Extract<SvidRequest, { kind: Kind }>) {
@@ -74,10 +75,29 @@ export function createGateway(ports: GatewayPorts): Gateway {
       ports.records.refuse({ call, operation, document: ports.configured().config.digest }, refusal),
     async ready() {
       await checkStore()
+      if (ports.records.isFailing()) await resumeRecords()
       ports.authorities.current().x509()
     },
     configured: ports.configured,
     configurationRefused: ports.configurationRefused,
+  }
+}
+
+/**
+ * Tries to write records again, at most once per second: whoever is not ready is sent no requests, whose records would
+ * show that it works again.
+ *
+ * @throws {Refusal} `store_unavailable`, `overloaded`
+ */
+function createRecordsResumption(records: Pick<RecordKeeper, 'keep'>, now: () => Date): () => Promise<void> {
+  let triedAt = Number.NEGATIVE_INFINITY
+  return async () => {
+    const time = now()
+    const elapsed = time.getTime() - triedAt
+    if (elapsed >= 0 && elapsed < 1000) throw new Refusal('store_unavailable', 'the last write of records failed')
+    triedAt = time.getTime()
+    const reason = 'records could not be written for a while'
+    await records.keep([{ time, operation: 'records.resume', decision: 'granted', reason }])
   }
 }
 

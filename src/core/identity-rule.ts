@@ -94,7 +94,7 @@ export interface RuleContext {
   readonly reservedAudiences: readonly string[]
 }
 
-/** Claims of every JWT-SVID, which a rule can not replace (DESIGN §3). */
+/** Claims of every JWT-SVID, which a rule can not replace. */
 const ownClaims = new Set(['iss', 'sub', 'aud', 'exp', 'iat', 'nbf', 'jti'])
 
 type Path = Problem['path']

@@ -16,9 +16,9 @@ import type { Configured } from './configured.ts'
 import { type Denied, entitle, type Granted } from './entitle.ts'
 import { type JwtSvidRequest, mintJwtSvid } from './issue-jwt-svid.ts'
 import { type IssuedX509Svid, mintX509Svid, readCsr, type X509SvidRequest } from './issue-x509-svid.ts'
-import type { IssuedCredential, RecordEntry } from './record.ts'
+import { type IssuedCredential, type RecordEntry, shortenTexts } from './record.ts'
 import type { RecordKeeper } from './record-keeper.ts'
-import { Refusal } from './refusal.ts'
+import { Refusal, type RefusalCode } from './refusal.ts'
 import type { Store } from './store.ts'
 import type { Telemetry } from './telemetry.ts'
 
@@ -47,6 +47,8 @@ const operations = { jwt: 'jwt_svid', x509: 'x509_svid' } as const
 interface Attempt {
   readonly outcome: SvidOutcome
   readonly entry: RecordEntry
+  /** Code of the refusal of somebody whom no identity rule knows. */
+  readonly strangerCode?: RefusalCode
 }
 
 interface Session {
@@ -87,7 +89,7 @@ function attempt(deps: SvidIssuerDeps, session: Session, request: SvidRequest): 
   const failed = (error: unknown): Attempt => {
     if (!(error instanceof Refusal)) throw error
     const { code, reason } = error
-    return { outcome: { kind: 'refused', refusal: error }, entry: recordOf(session, request, { code, reason }) }
+    return { outcome: { kind: 'refused', refusal: error }, entry: refusalOf(session, request, { code, reason }) }
   }
   try {
     const decision = entitle({
@@ -116,9 +118,10 @@ function conclude(
   decision: Granted | Denied,
 ): Attempt | Promise<Attempt> {
   if (!decision.granted) {
-    const { code, reason } = decision
-    const entry = recordOf(session, request, { code, reason, ...described(decision) })
-    return { outcome: { kind: 'refused', refusal: new Refusal(code, reason, decision) }, entry }
+    const { code, reason, policy } = decision
+    const entry = refusalOf(session, request, { code, reason, ...(policy && { policy }), ...described(decision) })
+    const outcome = { kind: 'refused', refusal: new Refusal(code, reason, decision) } as const
+    return { outcome, entry, ...(decision.stranger && { strangerCode: code }) }
   }
   const granted = (outcome: IssuedSvid): Attempt => {
     const { reason } = decision
@@ -131,6 +134,13 @@ function conclude(
 
 function recordOf(session: Session, request: SvidRequest, said: Partial<RecordEntry>): RecordEntry {
   return { ...session.base, operation: operations[request.kind], ...asked(request), ...said }
+}
+
+/** With the audience: of what was granted, `issued` says it. */
+function refusalOf(session: Session, request: SvidRequest, said: Partial<RecordEntry>): RecordEntry {
+  const entry = recordOf(session, request, said)
+  if (request.kind !== 'jwt') return shortenTexts(entry)
+  return shortenTexts({ ...entry, details: { ...entry.details, requested_audience: request.audience } })
 }
 
 /** At once when the signer answers at once. */
@@ -169,7 +179,9 @@ async function keep(
   const granted = attempts.some(({ outcome }) => outcome.kind !== 'refused')
   const spend = use.kind === 'join_token' && granted ? { id: use.id, at: deps.now() } : undefined
   const kept = await deps.records.keep(
-    attempts.map(({ entry }) => entry),
+    attempts.flatMap(({ entry, strangerCode }) =>
+      strangerCode === undefined ? entry : deps.records.ofStranger(entry, strangerCode),
+    ),
     spend,
   )
   if (kept === 'spent') await refuseSpent(deps, session, attempts[0])

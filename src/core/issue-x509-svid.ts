@@ -56,6 +56,9 @@ export function readCsr(text: string): CertificateRequest {
 export function mintX509Svid(csr: CertificateRequest, mint: X509SvidMint): IssuedX509Svid | Promise<IssuedX509Svid> {
   const active = mint.authorities.x509()
   if (mint.now >= active.expiresAt) throw new Refusal('no_authority', 'the X.509 authority has expired')
+  // As when the clock was set back further than the certificate is backdated.
+  if (mint.now < active.authority.certificate.notBefore)
+    throw new Refusal('no_authority', 'the X.509 authority is not valid yet: look at the clock')
   const svid = buildX509Svid(active.authority, {
     spiffeId: mint.entitlement.spiffeId,
     publicKeyInfo: csr.publicKeyInfo,

@@ -6,9 +6,10 @@
 import type { AuthenticatedIdentity } from './authenticate.ts'
 import type { Call } from './call.ts'
 import type { Configured } from './configured.ts'
-import { findEntitlements } from './entitle.ts'
-import type { Entitlement } from './identify.ts'
+import { findEntitlements, policySubject } from './entitle.ts'
+import type { Entitlement, RequestContext } from './identify.ts'
 import type { SvidIssuerDeps } from './issue-svids.ts'
+import { decide } from './policy.ts'
 
 export interface ListedIdentity {
   readonly spiffeId: string
@@ -29,12 +30,20 @@ export function createIdentityLister(deps: ListerDeps) {
     const identity = await deps.records.authenticate(origin, () =>
       configured.authenticate(call.proof, call.authenticator),
     )
-    const { listed, notes } = await listFor(deps, configured, call, identity)
-    const entry = deps.records.begin(origin, identity)
+    const { listed, notes, stranger } = await listFor(deps, configured, call, identity)
     const reason = listed.length === 1 ? '1 identity' : `${listed.length} identities`
-    await deps.records.keep([{ ...entry, decision: 'granted', reason, ...(notes.length > 0 && { notes }) }])
+    const said = { decision: 'granted', reason, ...(notes.length > 0 && { notes }) } as const
+    const entry = { ...deps.records.begin(origin, identity), ...said }
+    await deps.records.keep(stranger ? deps.records.ofStranger(entry, 'not_entitled') : [entry])
     return listed
   }
+}
+
+interface Listing {
+  readonly listed: readonly ListedIdentity[]
+  readonly notes: readonly string[]
+  /** No identity rule gives the proof anything. */
+  readonly stranger: boolean
 }
 
 async function listFor(
@@ -42,9 +51,13 @@ async function listFor(
   configured: Configured,
   call: Call,
   identity: AuthenticatedIdentity,
-): Promise<{ readonly listed: readonly ListedIdentity[]; readonly notes: readonly string[] }> {
+): Promise<Listing> {
   if (identity.use.kind === 'identity_only')
-    return { listed: [{ spiffeId: identity.use.spiffeId.uri, audiences: [], dnsNames: [] }], notes: [] }
+    return {
+      listed: [{ spiffeId: identity.use.spiffeId.uri, audiences: [], dnsNames: [] }],
+      notes: [],
+      stranger: false,
+    }
   const { entitlements, notes } = await findEntitlements({
     configured,
     identity,
@@ -53,7 +66,18 @@ async function listFor(
     operation: 'identities',
     readJoinToken: deps.store.readJoinToken,
   })
-  return { listed: entitlements.map(describe), notes }
+  const { address } = call
+  const request: RequestContext = { operation: 'identities', time: deps.now(), ...(address !== '' && { address }) }
+  const { policies } = configured.config
+  const isForbidden = (entitlement: Entitlement) =>
+    !decide(policies, policySubject(identity, entitlement), request, true).granted
+  const listed = entitlements.filter((entitlement) => !isForbidden(entitlement))
+  const hidden = entitlements.length - listed.length
+  return {
+    listed: listed.map(describe),
+    stranger: entitlements.length === 0,
+    notes: hidden === 0 ? notes : [...notes, `${hidden} more are not shown, as a policy forbids everything here`],
+  }
 }
 
 function describe({ spiffeId, rule, dnsNames }: Entitlement): ListedIdentity {

@@ -1,5 +1,5 @@
 /**
- * What an operator does to a running gateway. Every act is a record.
+ * What an operator does to a running gateway. Every act is a record, a refused one too.
  *
  * @module
  */
@@ -45,21 +45,31 @@ export type Operator = ReturnType<typeof createOperator>
 
 export function createOperator(deps: OperatorDeps) {
   function record(requestId: string, operation: string, details: RecordEntry['details']): Promise<unknown> {
-    const entry: RecordEntry = {
-      time: deps.now(),
-      requestId,
-      operation,
-      decision: 'granted',
-      ...(details && { details }),
-    }
-    return deps.writer.append([entry])
+    return deps.writer.append([entryOf(requestId, operation, details)])
+  }
+
+  function entryOf(requestId: string, operation: string, details: RecordEntry['details']): RecordEntry {
+    return { time: deps.now(), requestId, operation, decision: 'granted', ...(details && { details }) }
   }
 
   return {
+    /** An act that was not carried out, for whatever reason. @throws {Refusal} `store_unavailable`, `overloaded` */
+    async recordRefusal(
+      requestId: string,
+      operation: string,
+      { code, reason, detail = reason }: Refusal,
+      details?: RecordEntry['details'],
+    ): Promise<void> {
+      const entry = entryOf(requestId, operation, details)
+      await deps.writer.append([{ ...entry, decision: 'refused', code, reason: detail }])
+    },
+
     listAuthorities: (): readonly Authority[] => deps.authorities.list(),
 
-    /** @throws {Refusal} `not_found`, `conflict` */
+    /** A second taint changes nothing and is no act. @throws {Refusal} `not_found`, `conflict` */
     async changeAuthority(requestId: string, change: AuthorityChange): Promise<Authority> {
+      const before = change.action === 'taint' && deps.authorities.list().find((known) => known.id === change.id)
+      if (before && before.taintedAt !== undefined) return before
       const authority = await deps.authorities.change(change)
       const { id, ring } = authority
       await record(requestId, `authority.${change.action}`, { id, ring })

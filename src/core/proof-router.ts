@@ -12,6 +12,7 @@ import { isJsonObject, parseStrictJson } from '../protocol/json.ts'
 import { parseSpiffeId, type TrustDomain } from '../protocol/spiffe-id.ts'
 import type { AuthenticatedIdentity, Authentication, Authenticator, Proof, UnverifiedJwt } from './authenticate.ts'
 import { Refusal } from './refusal.ts'
+import { findSimilarName } from './similar-name.ts'
 import type { Telemetry } from './telemetry.ts'
 
 export interface ProofRouterDeps {
@@ -22,14 +23,19 @@ export interface ProofRouterDeps {
   readonly monotonicMs: () => number
 }
 
-/** The longest that a verified proof is taken without verifying it again (DESIGN §7). */
+/** The longest that a verified proof is taken without verifying it again. */
 const reuseMs = 300_000
 const cacheEntries = 10_000
 const maxTokenBytes = 16_384
+/** What is held of a proof is claims, which take many times their bytes: heavy tokens are verified each time. */
+const maxCachedTokenBytes = 4096
+const maxCacheBytes = 16 * 1024 * 1024
 
 interface CachedProof {
   readonly authentication: Authentication & { readonly reusableUntil: Date }
   readonly untilMs: number
+  /** Of the proof. */
+  readonly bytes: number
 }
 
 /**
@@ -40,6 +46,7 @@ interface CachedProof {
  */
 export function createProofRouter(deps: ProofRouterDeps) {
   const cache = new Map<string, CachedProof>()
+  let cacheBytes = 0
 
   function fromCache(key: string): AuthenticatedIdentity | undefined {
     const cached = cache.get(key)
@@ -50,22 +57,42 @@ export function createProofRouter(deps: ProofRouterDeps) {
       deps.now() < authentication.reusableUntil &&
       authentication.stillHolds?.() !== false
     if (usable) return authentication.identity
-    cache.delete(key)
+    forget(key, cached)
     return undefined
   }
 
-  function remember(key: string, authentication: Authentication): void {
+  function forget(key: string, { bytes }: CachedProof): void {
+    if (cache.delete(key)) cacheBytes -= bytes
+  }
+
+  /** The oldest go first, and of those whatever is past its time as well. */
+  function makeRoom(bytes: number): void {
+    const nowMs = deps.monotonicMs()
+    for (const [key, cached] of cache) {
+      const full = cache.size >= cacheEntries || cacheBytes + bytes > maxCacheBytes
+      if (!full && nowMs < cached.untilMs) return
+      forget(key, cached)
+    }
+  }
+
+  function remember(key: string, proof: Proof, authentication: Authentication): void {
     const { reusableUntil } = authentication
-    if (reusableUntil === undefined) return
-    if (cache.size >= cacheEntries) cache.delete(cache.keys().next().value ?? '')
+    const bytes = bytesOf(proof)
+    if (reusableUntil === undefined || (proof.kind === 'bearer' && bytes > maxCachedTokenBytes)) return
+    // Two requests may have verified it at the same time.
+    const replaced = cache.get(key)
+    if (replaced) forget(key, replaced)
+    makeRoom(bytes)
+    cacheBytes += bytes
     const lastsMs = Math.min(reuseMs, reusableUntil.getTime() - deps.now().getTime())
-    cache.set(key, { authentication: { ...authentication, reusableUntil }, untilMs: deps.monotonicMs() + lastsMs })
+    const untilMs = deps.monotonicMs() + lastsMs
+    cache.set(key, { authentication: { ...authentication, reusableUntil }, untilMs, bytes })
   }
 
   async function verify(key: string, proof: Proof, narrowed: string | undefined): Promise<AuthenticatedIdentity> {
     const authenticator = await chooseAuthenticator(deps.authenticators, proof, narrowed)
     const authentication = await authenticator.authenticate(proof, deps.now())
-    remember(key, authentication)
+    remember(key, proof, authentication)
     return authentication.identity
   }
 
@@ -82,6 +109,10 @@ export function createProofRouter(deps: ProofRouterDeps) {
 
 const hit = { result: 'hit' }
 const miss = { result: 'miss' }
+
+function bytesOf(proof: Proof): number {
+  return proof.kind === 'bearer' ? proof.token.length : proof.chain.reduce((sum, { length }) => sum + length, 0)
+}
 
 /** The digest stands for the proof, so that no token is kept. */
 function cacheKey(proof: Proof, narrowed: string | undefined): string {
@@ -104,14 +135,26 @@ async function chooseAuthenticator(
   narrowed: string | undefined,
 ): Promise<Authenticator> {
   const named = narrowed === undefined ? all : all.filter((authenticator) => authenticator.name === narrowed)
+  if (narrowed !== undefined && named.length === 0) throw new Refusal('proof_rejected', describeUnknown(all, narrowed))
   const candidates = await candidatesFor(named, proof)
   const [only, second] = candidates
-  if (only === undefined) throw new Refusal('proof_rejected', 'no authenticator takes this kind of proof or its issuer')
+  if (only === undefined) {
+    const alone = narrowed === undefined ? '' : ` (the request asks for ${narrowed} alone)`
+    throw new Refusal('proof_rejected', `no authenticator takes this kind of proof or its issuer${alone}`)
+  }
   if (second === undefined) return only
   throw new Refusal(
     'proof_rejected',
     `more than one authenticator takes this proof (${candidates.map(({ name }) => name).join(', ')}): give them different audiences`,
   )
+}
+
+/** Without the name itself, as anything may stand in that header, a token too. */
+function describeUnknown(all: readonly Authenticator[], narrowed: string): string {
+  const names = all.map(({ name }) => name)
+  const similar = findSimilarName(narrowed.slice(0, 64), names)
+  const known = similar === undefined ? `there are ${names.join(', ')}` : `near to ${similar}, which there is`
+  return `the request asks for an authenticator that is not in the configuration: ${known}`
 }
 
 async function candidatesFor(named: readonly Authenticator[], proof: Proof): Promise<readonly Authenticator[]> {

@@ -9,7 +9,7 @@ import { createHmac, createPublicKey, createSecretKey, type KeyObject } from 'no
 import { verifySignature } from '../protocol/algorithms.ts'
 import { asBuffer, formatBase64Url, formatHex, parseBase64Url, parseHex } from '../protocol/encoding.ts'
 import type { Signer } from '../protocol/signer.ts'
-import type { StoredHead, StoredRecord } from './store.ts'
+import type { StoredHead } from './store.ts'
 
 /** What one link covers, besides the secret. */
 export interface ChainLink {
@@ -58,11 +58,6 @@ function linkHeader({ previousMac, chain, sequence, at, body }: ChainLink): Buff
 /** A whole number from 0 to 2^53 − 1, without the cost of a BigInt. */
 function writeUInt64(target: Buffer, value: number, at: number): number {
   return target.writeUInt32BE(value % 0x1_0000_0000, target.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at))
-}
-
-/** Whether `record` is what was linked to `previousMac`. */
-export function followsInChain(key: KeyObject, previousMac: Uint8Array, record: StoredRecord): boolean {
-  return asBuffer(record.mac).equals(linkRecord(key, { ...record, previousMac }))
 }
 
 export type UnsignedHead = Omit<StoredHead, 'signature'>

@@ -7,8 +7,8 @@ import type { RecordWriter, RefusalLimiter } from './audit.ts'
 import type { AuthenticatedIdentity } from './authenticate.ts'
 import type { Call } from './call.ts'
 import { fingerprintProof } from './proof-router.ts'
-import type { RecordEntry } from './record.ts'
-import { Refusal } from './refusal.ts'
+import { type RecordEntry, shortenTexts } from './record.ts'
+import { Refusal, type RefusalCode } from './refusal.ts'
 import type { JoinTokenSpend } from './store.ts'
 import type { Telemetry } from './telemetry.ts'
 
@@ -53,7 +53,8 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
     deps.telemetry.count('apostille_refusals_total', { operation: origin.operation, code: refusal.code })
     const { address } = origin.call
     if (identity === undefined && !deps.limiter.admit(deps.now(), refusal.code, address)) return
-    await deps.writer.append([{ ...begin(origin, identity), code: refusal.code, reason: refusal.reason }])
+    const entry = { ...begin(origin, identity), code: refusal.code, reason: refusal.reason }
+    await deps.writer.append([shortenTexts(entry)])
   }
 
   return {
@@ -80,7 +81,19 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
     },
     /** A refusal whose record was kept with others is not recorded again where it is answered. */
     markRecorded: (refusal: Refusal): void => void recorded.add(refusal),
+    /**
+     * What is kept of somebody whose proof is good, as anybody's of a public issuer is, and whom no identity rule knows:
+     * beyond the limit on strangers nothing, as it has then been counted as `code`.
+     */
+    ofStranger(entry: RecordEntry, code: RefusalCode): readonly RecordEntry[] {
+      return deps.limiter.admit(entry.time, code, entry.address ?? '') ? [shortenTexts(entry)] : []
+    },
     /** Durable, or throws; `spent` when the join token had no use left, in which case nothing was kept. */
-    keep: (entries: readonly RecordEntry[], spend?: JoinTokenSpend) => deps.writer.append(entries, spend),
+    keep(entries: readonly RecordEntry[], spend?: JoinTokenSpend): Promise<'stored' | 'spent'> {
+      if (entries.length === 0 && spend === undefined) return Promise.resolve('stored')
+      return deps.writer.append(entries, spend)
+    },
+    /** Whether the last write of records failed. */
+    isFailing: deps.writer.isFailing,
   }
 }

@@ -58,6 +58,26 @@ export interface IssuedDocument {
   readonly expires_at: string
 }
 
+/** Room for what callers write into their own refusals, in UTF-16 units of each text. */
+const maxCallerText = 256
+
+/** The entry with every text of `attributes` and `details` cut to 256 characters, the last of them `…` where it was. */
+export function shortenTexts(entry: RecordEntry): RecordEntry {
+  const { attributes, details } = entry
+  return {
+    ...entry,
+    ...(attributes && { attributes: shortened(attributes) as Readonly<Record<string, unknown>> }),
+    ...(details && { details: shortened(details) as Readonly<Record<string, unknown>> }),
+  }
+}
+
+function shortened(value: unknown): unknown {
+  if (typeof value === 'string') return value.length > maxCallerText ? `${value.slice(0, maxCallerText - 1)}…` : value
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  if (Array.isArray(value)) return value.map(shortened)
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shortened(member)]))
+}
+
 /** A record as it is stored and shown. */
 export interface RecordDocument {
   readonly time: string

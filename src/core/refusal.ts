@@ -14,6 +14,8 @@ export const refusals = {
   conflict: { status: 409, title: 'The request does not fit the present state' },
   too_large: { status: 413, title: 'The request is too large' },
   unsupported_media_type: { status: 415, title: 'The body is of a type that is not taken here' },
+  headers_too_large: { status: 431, title: 'The headers of the request are too large' },
+  request_timeout: { status: 408, title: 'The request did not arrive in time' },
   too_many: { status: 429, title: 'Too many requests from this identity' },
   internal: { status: 500, title: 'The request failed here' },
   upstream_failed: { status: 502, title: 'A service this depends on did not answer' },
@@ -28,7 +30,7 @@ export type RefusalCode = keyof typeof refusals
 export interface RefusalOptions extends ErrorOptions {
   /** Sent as `Retry-After`, in seconds. */
   readonly retryAfterSeconds?: number
-  /** For `malformed_request` and `conflict` only: which field of the caller's own request is wrong, and how. */
+  /** What is wrong with the caller's own request; sent where `http/problem.ts` lists the code. */
   readonly detail?: string
 }
 

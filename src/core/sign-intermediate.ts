@@ -56,7 +56,7 @@ export async function signIntermediate(
   const { certificate } = active.authority
   if (certificate.basicConstraints?.pathLength === 0)
     throw new Refusal('conflict', 'our authority is an intermediate that may sign no other', {
-      detail: 'the upstream authority allows none below ours: have the intermediate signed there',
+      detail: 'ours stands below an upstream authority and signs leaves only: have the intermediate signed there',
     })
   const intermediate = await buildAuthorityCertificate({
     trustDomain: deps.trustDomain,

@@ -18,7 +18,7 @@ export const metrics = {
   },
   apostille_http_request_duration_seconds: {
     kind: 'histogram',
-    help: 'Time from the last byte of a request to its answer, by route.',
+    help: 'Time from the headers of a request to the end of its answer, by route.',
     labels: ['route'],
   },
   apostille_http_shed_total: {
@@ -43,7 +43,11 @@ export const metrics = {
     help: 'Fetches of an issuer’s keys, by authenticator and result.',
     labels: ['authenticator', 'result'],
   },
-  apostille_jwks_age_seconds: { kind: 'gauge', help: 'Age of the keys held for an issuer.', labels: ['authenticator'] },
+  apostille_jwks_fetched_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When the keys held for an issuer were last fetched, as Unix time.',
+    labels: ['authenticator'],
+  },
   apostille_authority_expiry_timestamp_seconds: {
     kind: 'gauge',
     help: 'When an authority stops signing, as Unix time.',
@@ -85,10 +89,11 @@ export type MetricName = keyof typeof metrics
 /** Port: where measurements and log lines go. No method throws or waits. */
 export interface Telemetry {
   readonly count: (metric: MetricName, labels?: Fields, by?: number) => void
-  readonly gauge: (metric: MetricName, value: number, labels?: Fields) => void
+  /** Without a value the series of these labels ends. */
+  readonly gauge: (metric: MetricName, value: number | undefined, labels?: Fields) => void
   readonly observe: (metric: MetricName, value: number, labels?: Fields) => void
   readonly log: (level: LogLevel, message: string, fields?: Fields) => void
 }
 
-/** Reports nowhere: for tests and for commands that have no operator. */
+/** Reports nowhere: for what runs without an operator, such as tests and benchmarks. */
 export const silentTelemetry: Telemetry = { count() {}, gauge() {}, observe() {}, log() {} }

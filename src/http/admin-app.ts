@@ -11,6 +11,7 @@ import type { Operator } from '../core/operator.ts'
 import type { Records } from '../core/records.ts'
 import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
+import { type AdminAct, recordRefusedAct } from './admin-act.ts'
 import { problemAnswer, refusalOf } from './problem.ts'
 import { authorityRoutes } from './routes/authorities.ts'
 import { federationRoutes } from './routes/federation.ts'
@@ -45,7 +46,8 @@ export interface AdminDeps {
 }
 
 export interface AdminEnv {
-  Variables: { requestId: string }
+  /** `act`: set by routes that change something. */
+  Variables: { requestId: string; act?: AdminAct }
 }
 
 export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
@@ -75,8 +77,10 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
     return c.body(body, 200, { 'content-type': contentType })
   })
   app.notFound((c) => problemResponse(new Refusal('not_found', 'no such path'), c.get('requestId')))
-  app.onError((error, c) => {
-    const refusal = refusalOf(error)
+  app.onError(async (error, c) => {
+    const act = c.get('act')
+    const cause = refusalOf(error)
+    const refusal = act ? await recordRefusedAct(deps.operator, c.get('requestId'), act, cause) : cause
     if (refusal.code === 'internal')
       deps.telemetry.log('error', 'an admin request failed unexpectedly', {
         request_id: c.get('requestId'),
@@ -88,6 +92,6 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
 }
 
 function problemResponse(refusal: Refusal, requestId: string): Response {
-  const { status, headers, body } = problemAnswer(refusal, requestId)
+  const { status, headers, body } = problemAnswer(refusal, requestId, 'operator')
   return new Response(body, { status, headers: { ...headers, 'x-request-id': requestId } })
 }

@@ -96,7 +96,7 @@ export function withoutIssuerPath(gateway: Pick<Gateway, 'configured'>, path: st
   return issuerPaths.has(path) ? '/' : path
 }
 
-/** @throws {Refusal} `malformed_request` when one header says two things */
+/** @param header All that was sent under a lower-case name, joined with `, `. */
 export function readCall(
   requestId: string,
   connection: Connection,

@@ -9,7 +9,7 @@ import { ProtocolError } from '../protocol/errors.ts'
 import { parseStrictJson } from '../protocol/json.ts'
 import { parseSpiffeId } from '../protocol/spiffe-id.ts'
 
-/** The largest body that is read (DESIGN §9.4). */
+/** The largest body that is read. */
 export const maxBodyBytes = 128 * 1024
 
 /**

@@ -19,6 +19,9 @@ export function canonicalAddress(address: string): string {
 /**
  * Reads the one header that counts from the right: the first address that is not one of our proxies is the caller.
  * What stands left of it was written by the caller, who may write anything.
+ *
+ * Behind a proxy the address is empty, for unknown, where the header is missing or a hop that counts is no address: in
+ * the proxy's own, rules would see one of our networks.
  */
 export function createAddressReader(proxies: TrustedProxies | undefined) {
   if (proxies === undefined) return (peer: string) => canonicalAddress(peer)
@@ -31,11 +34,21 @@ export function createAddressReader(proxies: TrustedProxies | undefined) {
 
   return (peer: string, headers: (lowerCaseName: string) => string | undefined): string => {
     let address = canonicalAddress(peer)
-    const hops = (headers(header) ?? '').split(',').map((hop) => canonicalAddress(hop.trim()))
+    const hops = (headers(header) ?? '').split(',')
     for (const hop of hops.reverse()) {
-      if (!isProxy(address) || parseAddress(hop) === undefined) break
-      address = hop
+      if (!isProxy(address)) break
+      address = readHop(hop.trim())
     }
     return address
   }
+}
+
+// Some proxies write the port as well; RFC 7239 §6 has IPv6 in brackets.
+const hopPattern = /^(?:([\d.]+)|\[([^\]]+)\])(?::\d{1,5})?$/
+
+/** Empty for what is no address. */
+function readHop(hop: string): string {
+  const [, ipv4, ipv6] = hopPattern.exec(hop) ?? []
+  const address = ipv4 ?? (ipv6?.includes(':') ? ipv6 : undefined) ?? hop
+  return parseAddress(address) === undefined ? '' : canonicalAddress(address)
 }

@@ -27,7 +27,12 @@ export function refusalOf(error: unknown): Refusal {
   return error instanceof Refusal ? error : new Refusal('internal', 'an unexpected error', { cause: error })
 }
 
-export function problemDocument(refusal: Refusal, requestId: string): ProblemDocument {
+/** @param reader Operators are told the detail of every refusal that has one. */
+export function problemDocument(
+  refusal: Refusal,
+  requestId: string,
+  reader: 'caller' | 'operator' = 'caller',
+): ProblemDocument {
   const { status, title } = refusals[refusal.code]
   return {
     type: 'about:blank',
@@ -35,12 +40,13 @@ export function problemDocument(refusal: Refusal, requestId: string): ProblemDoc
     status,
     code: refusal.code,
     request_id: requestId,
-    ...(refusal.detail !== undefined && detailed.has(refusal.code) && { detail: refusal.detail }),
+    ...(refusal.detail !== undefined &&
+      (reader === 'operator' || detailed.has(refusal.code)) && { detail: refusal.detail }),
   }
 }
 
-export function problemAnswer(refusal: Refusal, requestId: string): Answer {
-  const document = problemDocument(refusal, requestId)
+export function problemAnswer(refusal: Refusal, requestId: string, reader?: 'caller' | 'operator'): Answer {
+  const document = problemDocument(refusal, requestId, reader)
   return {
     status: document.status,
     headers: { 'content-type': 'application/problem+json', ...noStore, ...problemHeaders(refusal) },

@@ -10,7 +10,6 @@
  * @module
  */
 import { Buffer } from 'node:buffer'
-import { timingSafeEqual } from 'node:crypto'
 import { ProtocolError } from './errors.ts'
 
 export function formatBase64Url(bytes: Uint8Array): string {
@@ -84,11 +83,6 @@ function parsePemBody(label: string, body: string): Buffer {
   } catch (cause) {
     throw new ProtocolError('pem', `a ${label} block is not base64`, { cause })
   }
-}
-
-/** Compares secrets in a time that depends on their lengths only. */
-export function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 /** The same memory as a Buffer: no copy. */

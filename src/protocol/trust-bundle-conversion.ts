@@ -6,11 +6,10 @@
  *
  * @module
  */
-
-import { parsePem } from './encoding.ts'
+import { formatBase64, parsePem } from './encoding.ts'
 import { ProtocolError } from './errors.ts'
 import { isJsonObject, parseStrictJson } from './json.ts'
-import { parseJwk } from './jwk.ts'
+import { parseJwk, thumbprintJwk } from './jwk.ts'
 import type { JwtAuthorityKey } from './jwt-svid.ts'
 import type { TrustDomain } from './spiffe-id.ts'
 import { formatTrustBundle, parseTrustBundle, type TrustBundle } from './trust-bundle.ts'
@@ -18,16 +17,27 @@ import { formatTrustBundle, parseTrustBundle, type TrustBundle } from './trust-b
 /**
  * One document of all `texts`, each of them SPIFFE JSON, PEM or a JWK Set. Sequence and hint are kept when there is one.
  *
- * @throws {ProtocolError} `bundle` when one is none of those, or nothing usable is in them; `pem`, `jwk`
+ * @throws {ProtocolError} `bundle` when one is none of those, or nothing usable is in them; `json`, `pem`, `jwk`
  */
 export function convertToTrustBundle(trustDomain: TrustDomain, texts: readonly string[]): string {
   const parts = texts.map((text) => readPart(trustDomain, text))
   const [only] = parts
-  const x509Authorities = parts.flatMap((part) => part.x509Authorities ?? [])
-  const jwtAuthorities = parts.flatMap((part) => part.jwtAuthorities ?? [])
+  const x509Authorities = distinct(
+    parts.flatMap((part) => part.x509Authorities ?? []),
+    formatBase64,
+  )
+  const jwtAuthorities = distinct(
+    parts.flatMap((part) => part.jwtAuthorities ?? []),
+    ({ kid, key }) => `${kid} ${thumbprintJwk(key)}`,
+  )
   if (x509Authorities.length + jwtAuthorities.length === 0) throw new ProtocolError('bundle', 'no usable key')
   const kept = parts.length === 1 && only ? only : {}
   return formatTrustBundle({ ...kept, trustDomain, x509Authorities, jwtAuthorities })
+}
+
+/** What operators hand over often says the same twice. */
+function distinct<T>(items: readonly T[], nameOf: (item: T) => string): readonly T[] {
+  return [...new Map(items.map((item) => [nameOf(item), item])).values()]
 }
 
 function readPart(trustDomain: TrustDomain, text: string): Partial<TrustBundle> {

@@ -74,7 +74,8 @@ export interface ValidX509Svid {
 }
 
 const backdateSeconds = 30
-const maxChainLength = 8
+/** Certificates that a peer may show. */
+export const maxChainLength = 8
 const dnsNamePattern =
   /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 

@@ -7,10 +7,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { Connection } from '../http/app.ts'
+import type { Unreadable } from './unreadable.node.ts'
 
 export interface AccessLogDeps {
   readonly telemetry: Telemetry
   readonly connection: (request: IncomingMessage) => Connection
+  /** The route that a path stands for. Default: the path itself. */
+  readonly routeOf?: (path: string) => string
 }
 
 const knownRoutes = new Set([
@@ -30,21 +33,28 @@ const maxLoggedPath = 256
 export interface AccessLog {
   /** Writes the line when the response is closed. */
   readonly begin: (request: IncomingMessage, response: ServerResponse, requestId: string) => void
+  /** The line of what never became a request. */
+  readonly unreadable: (unreadable: Unreadable, requestId: string) => void
+  /** Of a request whose response is not closed. */
+  readonly requestIdOf: (response: ServerResponse) => string | undefined
   /** Requests whose response is not closed. */
   readonly inFlight: () => number
 }
 
-export function createAccessLog({ telemetry, connection }: AccessLogDeps): AccessLog {
-  let inFlight = 0
+export function createAccessLog({ telemetry, connection, routeOf = (path) => path }: AccessLogDeps): AccessLog {
+  const requestIds = new Map<ServerResponse, string>()
   function begin(request: IncomingMessage, response: ServerResponse, requestId: string): void {
     const startedMs = performance.now()
     // Read now: a connection that is gone does not say who it was.
     const { address } = connection(request)
-    telemetry.gauge('apostille_http_in_flight', ++inFlight)
+    requestIds.set(response, requestId)
+    telemetry.gauge('apostille_http_in_flight', requestIds.size)
     response.on('close', () => {
-      telemetry.gauge('apostille_http_in_flight', --inFlight)
+      requestIds.delete(response)
+      telemetry.gauge('apostille_http_in_flight', requestIds.size)
       const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
-      const route = knownRoutes.has(path) ? path : 'other'
+      const asked = routeOf(path)
+      const route = knownRoutes.has(asked) ? asked : 'other'
       const durationMs = performance.now() - startedMs
       telemetry.count('apostille_http_requests_total', { route, status: response.statusCode })
       telemetry.observe('apostille_http_request_duration_seconds', durationMs / 1000, { route })
@@ -60,5 +70,13 @@ export function createAccessLog({ telemetry, connection }: AccessLogDeps): Acces
       })
     })
   }
-  return { begin, inFlight: () => inFlight }
+  return {
+    begin,
+    unreadable({ address, protocol, status }, requestId) {
+      telemetry.count('apostille_http_requests_total', { route: 'other', status })
+      telemetry.log('info', 'request', { request_id: requestId, status, address, protocol, unreadable: true })
+    },
+    requestIdOf: (response) => requestIds.get(response),
+    inFlight: () => requestIds.size,
+  }
 }

@@ -34,6 +34,11 @@ export interface AdminClient {
 /** A configuration that does not say where the admin socket is. */
 export class AdminSocketError extends Error {
   override readonly name = 'AdminSocketError'
+
+  /** Whether there is no file at that path. */
+  get missing(): boolean {
+    return (this.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
+  }
 }
 
 /** Nobody answers on the admin socket, or this user may not open it. */

@@ -17,12 +17,27 @@ export interface Waiting {
   readonly isGone: () => boolean
 }
 
+export interface AdmissionLimits {
+  /** Enough to share a durable write well, and done in some 10 ms. Default 64. */
+  readonly beginsPerTurn: number
+  /**
+   * With the turns before and after, those that are answered have their answer well within a quarter of a second.
+   * Default 100.
+   */
+  readonly maxWaitMs: number
+  /** Requests that wait for another service, as when an issuer hangs, and hold memory meanwhile. Default 2,000. */
+  readonly maxAnswering: number
+  /** Beyond it a refusal is immediate. Default 10,000. */
+  readonly maxHeld: number
+}
+
 export interface AdmissionDeps {
+  readonly limits?: Partial<AdmissionLimits>
   readonly telemetry: Pick<Telemetry, 'count'>
   /** Milliseconds that only grow. */
   readonly monotonicMs: () => number
-  /** Requests that have arrived and have no answer yet, those that wait here included. */
-  readonly inFlight: () => number
+  /** Requests that were begun and keep the process busy; none that waits for its peer. */
+  readonly answering: () => number
   /** Calls back once what has arrived meanwhile was read. Default `setImmediate`. */
   readonly nextTurn?: (begin: () => void) => void
 }
@@ -34,18 +49,11 @@ export interface Admission {
   readonly wait: (request: Waiting) => void
 }
 
-/** Enough to share a durable write well, and done in some 10 ms. */
-const beginsPerTurn = 64
+const usualLimits: AdmissionLimits = { beginsPerTurn: 64, maxWaitMs: 100, maxAnswering: 2_000, maxHeld: 10_000 }
 /** While every turn is full. Otherwise refusals take the room that is left. */
 const refusalsPerTurn = 16
-/** With the turns before and after, those that are answered have their answer well within a quarter of a second. */
-const maxWaitMs = 100
 /** Since it arrived: callers do not wait much longer themselves. */
 const maxHoldMs = 1_500
-/** Requests that wait for another service, as when an issuer hangs, and hold memory meanwhile. */
-const maxAnswering = 2_000
-/** Beyond it a refusal is immediate. */
-const maxHeld = 10_000
 
 interface Held {
   readonly request: Waiting
@@ -54,13 +62,14 @@ interface Held {
 
 export function createAdmission(deps: AdmissionDeps): Admission {
   const { nextTurn = setImmediate } = deps
+  const { beginsPerTurn, maxWaitMs, maxAnswering, maxHeld } = { ...usualLimits, ...deps.limits }
   const waiting: Held[] = []
   const late: Held[] = []
   let held = 0
   let begun = 0
   let scheduled = false
 
-  const hasRoom = (answering: number) => begun < beginsPerTurn && answering < maxAnswering
+  const hasRoom = () => begun < beginsPerTurn && deps.answering() < maxAnswering
 
   function schedule(): void {
     if (scheduled) return
@@ -81,7 +90,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     let next = 0
     for (const entry of waiting) {
       const isLate = nowMs - entry.sinceMs > maxWaitMs
-      if (!isLate && !hasRoom(deps.inFlight() - held)) break
+      if (!isLate && !hasRoom()) break
       next += 1
       if (isLate) late.push(entry)
       else begin(entry.request)
@@ -116,8 +125,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
 
   return {
     admits() {
-      // The one that asks is in flight itself.
-      if (waiting.length > 0 || !hasRoom(deps.inFlight() - held - 1)) return false
+      if (waiting.length > 0 || !hasRoom()) return false
       begun += 1
       schedule()
       return true

@@ -13,8 +13,9 @@ import type { Answer } from '../http/answer.ts'
 import { problemAnswer, refusalOf } from '../http/problem.ts'
 import { documentAnswer } from '../http/routes/discovery.ts'
 import { createAccessLog } from './access-log.node.ts'
-import type { RequestHandler } from './listener.node.ts'
+import type { ListenerOptions } from './listener.node.ts'
 import { createConnectionReader } from './peer.node.ts'
+import { createUnreadableAnswer } from './unreadable.node.ts'
 
 export interface BundleHandlerDeps {
   readonly gateway: Pick<Gateway, 'published'>
@@ -24,12 +25,19 @@ export interface BundleHandlerDeps {
 
 const paths: ReadonlySet<string> = new Set(['/', '/v1/bundle'])
 
-export function createBundleHandler({ gateway, telemetry, newRequestId }: BundleHandlerDeps): RequestHandler {
+export function createBundleHandler({
+  gateway,
+  telemetry,
+  newRequestId,
+}: BundleHandlerDeps): Pick<ListenerOptions, 'handle' | 'unreadable'> {
   const log = createAccessLog({ telemetry, connection: createConnectionReader(() => undefined) })
-  return (request, response) => {
-    const requestId = newRequestId()
-    log.begin(request, response, requestId)
-    send(request, response, requestId, answerTo(request, gateway, requestId))
+  return {
+    unreadable: createUnreadableAnswer(newRequestId, log),
+    handle(request, response) {
+      const requestId = newRequestId()
+      log.begin(request, response, requestId)
+      send(request, response, requestId, answerTo(request, gateway, requestId))
+    },
   }
 }
 

@@ -8,6 +8,7 @@ import { access, constants } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { LineCounter, type Node, parseDocument } from 'yaml'
 import { type Configuration, ConfigurationError, type Diagnostic, parseConfiguration } from '../core/config.ts'
+import type { ConfiguredPeer } from '../core/config-federation.ts'
 import { readDocument } from './configuration.node.ts'
 
 export interface CheckReport {
@@ -68,13 +69,22 @@ async function checkSealFile(
   ]
 }
 
-function namedFiles({ listen, authorities, authenticators }: Configuration): readonly NamedFile[] {
+function namedFiles({ listen, authorities, authenticators, federation }: Configuration): readonly NamedFile[] {
   const tls = typeof listen.tls === 'string' ? [] : filesOf(['listen', 'tls'], listen.tls)
   const upstream = authorities.x509.upstream
     ? filesOf(['authorities', 'x509', 'upstream'], authorities.x509.upstream)
     : []
   const ofAuthenticators = [...authenticators].flatMap(([name, config]) => fileKeys(['authenticators', name], config))
-  return [...tls, ...upstream, ...ofAuthenticators]
+  return [...tls, ...upstream, ...ofAuthenticators, ...federation.flatMap(filesOfPeer)]
+}
+
+function filesOfPeer({ trustDomain, bundleFile, endpoint }: ConfiguredPeer): readonly NamedFile[] {
+  const caFile = endpoint?.profile === 'https_web' ? endpoint.caFile : undefined
+  const files = {
+    ...(bundleFile !== undefined && { bundle: bundleFile }),
+    ...(caFile !== undefined && { ca_file: caFile }),
+  }
+  return filesOf(['federation', trustDomain], files)
 }
 
 function filesOf(at: Path, files: Readonly<Record<string, string>>): readonly NamedFile[] {

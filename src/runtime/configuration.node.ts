@@ -15,6 +15,11 @@ const maxDocumentBytes = 16 * 1024 * 1024
 /** A document that can not be read at all. */
 export class DocumentError extends Error {
   override readonly name = 'DocumentError'
+
+  /** Whether there is no file at that path. */
+  get missing(): boolean {
+    return (this.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
+  }
 }
 
 /**
@@ -96,22 +101,36 @@ function absoluteFiles<T extends object>(value: T, at: (path: string) => string)
 
 /**
  * Calls `changed` a moment after the file was written or replaced. The folder is watched, as editors and mounted
- * volumes replace files rather than write them.
+ * volumes replace files rather than write them. Calls `lost` when the system does not let it watch, or stops doing so.
  */
-export function watchConfiguration(file: string, changed: () => void): { readonly close: () => void } {
-  const settleMs = 200
+export function watchConfiguration(
+  file: string,
+  changed: () => void,
+  lost: (error: unknown) => void,
+): { readonly close: () => void } {
   const name = basename(file)
   let timer: NodeJS.Timeout | undefined
-  const watcher = watch(dirname(resolve(file)), (_event, changedName) => {
+  const watcher = watchFolder(dirname(resolve(file)), lost, (changedName) => {
     if (changedName !== null && changedName !== name && !changedName.startsWith('..')) return
     clearTimeout(timer)
     timer = setTimeout(changed, settleMs)
   })
-  watcher.on('error', () => undefined)
   return {
     close() {
       clearTimeout(timer)
-      watcher.close()
+      watcher?.close()
     },
+  }
+}
+
+const settleMs = 200
+
+/** Many a system limits how much may be watched, for all its processes together: then it throws. */
+function watchFolder(folder: string, lost: (error: unknown) => void, noticed: (name: string | null) => void) {
+  try {
+    return watch(folder, (_event, name) => noticed(name)).on('error', lost)
+  } catch (error) {
+    lost(error)
+    return undefined
   }
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { chmod, unlink } from 'node:fs/promises'
+import { chmod, lstat, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import {
   constants,
@@ -16,6 +16,8 @@ import {
 import { connect, type Socket } from 'node:net'
 import type { ListenAddress } from '../core/listen-address.ts'
 import type { TlsMaterial } from './tls-material.node.ts'
+import { cutUndrained } from './undrained.node.ts'
+import { type AnswerUnreadable, answerClientErrors, headerListSize, refuseHeaders } from './unreadable.node.ts'
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -28,6 +30,8 @@ export interface ListenerOptions {
   /** Of the unix path. Default 0o666 less the umask. */
   readonly mode?: number
   readonly handle: RequestHandler
+  /** What becomes no request. Default: the status alone. */
+  readonly unreadable?: AnswerUnreadable
   /** Default: {@link usualTimeouts}. */
   readonly timeouts?: Timeouts
 }
@@ -38,6 +42,8 @@ export interface Timeouts {
   readonly headersMs: number
   /** From the first byte of a request to its last. */
   readonly requestMs: number
+  /** From the last byte of an answer until the system has taken all of it; at most twice as long. */
+  readonly drainMs: number
   /** Between requests. */
   readonly idleMs: number
   /** How often headers and requests of HTTP/1.1 are looked after. */
@@ -56,6 +62,7 @@ const usualTimeouts: Timeouts = {
   handshakeMs: 10_000,
   headersMs: 10_000,
   requestMs: 30_000,
+  drainMs: 10_000,
   idleMs: 75_000,
   checkMs: 5_000,
 }
@@ -67,12 +74,16 @@ const tlsVersions = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' } as const
 
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { address, tls, timeouts = usualTimeouts } = options
-  const { handle, stop } = bounded(options.handle, timeouts)
-  const server = tls ? createTlsServer(tls, timeouts, options) : createServer(httpOptions(timeouts), handle)
+  const { handle, answering, stop } = bounded(options, timeouts)
+  const server = tls
+    ? createTlsServer(tls, timeouts, { ...options, handle })
+    : createServer(httpOptions(timeouts), handle)
+  if (options.unreadable) answerClientErrors(server, answering, options.unreadable)
   const connections = trackConnections(server, timeouts)
-  if (address.kind === 'unix') await removeStaleSocket(address.path)
+  if (address.kind === 'unix') await removeStaleSocket(address)
   await bind(server, options)
-  if (address.kind === 'unix' && options.mode !== undefined) await chmod(address.path, options.mode)
+  if (address.kind === 'unix' && options.mode !== undefined) await setMode(server, address, options.mode)
+  const stopCutting = cutUndrained(answering, timeouts.drainMs)
 
   return {
     address: boundAddress(server, address),
@@ -84,6 +95,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       const cut = setTimeout(connections.cut, deadlineMs)
       const look = setInterval(connections.closeIdle, lookAgainMs)
       await closed
+      stopCutting()
       clearInterval(look)
       clearTimeout(cut)
     },
@@ -115,7 +127,7 @@ function createTlsServer(
       rejectUnauthorized: false,
       handshakeTimeout: timeouts.handshakeMs,
       maxSessionMemory: 10,
-      settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes },
+      settings: { maxConcurrentStreams: 100, maxHeaderListSize: maxHeaderBytes },
       ...httpOptions(timeouts),
     } as Parameters<typeof createSecureServer>[0],
     handle as never,
@@ -125,20 +137,22 @@ function createTlsServer(
 }
 
 /** Has every request end in time, and every answer of HTTP/1.1 that is given during a stop say that it is the last. */
-function bounded(handle: RequestHandler, { requestMs }: Timeouts) {
+function bounded({ handle, unreadable }: Pick<ListenerOptions, 'handle' | 'unreadable'>, { requestMs }: Timeouts) {
   const answering = new Set<ServerResponse>()
   let stopping = false
   const lastOf = (response: ServerResponse) => {
     response.shouldKeepAlive = false
   }
   return {
+    answering,
     handle: (request: IncomingMessage, response: ServerResponse): void => {
-      if (request.httpVersionMajor === 2) boundStream(request as unknown as Http2ServerRequest, requestMs)
-      else {
-        answering.add(response)
-        response.once('close', () => answering.delete(response))
-        if (stopping) lastOf(response)
-      }
+      answering.add(response)
+      response.once('close', () => answering.delete(response))
+      if (request.httpVersionMajor === 2) {
+        boundStream(request as unknown as Http2ServerRequest, requestMs)
+        // Node itself keeps to the limit only once the peer has acknowledged our settings: not for its first requests.
+        if (headerListSize(request.rawHeaders) > maxHeaderBytes) return refuseHeaders(request, response, unreadable)
+      } else if (stopping) lastOf(response)
       handle(request, response)
     },
     stop(): void {
@@ -201,6 +215,18 @@ function bind(server: Server | Http2SecureServer, { address, mode }: ListenerOpt
   })
 }
 
+/** What the mask did not do, as where the folder has default ACLs. */
+async function setMode(server: Server | Http2SecureServer, address: UnixAddress, mode: number): Promise<void> {
+  try {
+    await chmod(address.path, mode)
+  } catch (error) {
+    server.close()
+    throw new ListenError(address, error as NodeJS.ErrnoException)
+  }
+}
+
+type UnixAddress = Extract<ListenAddress, { kind: 'unix' }>
+
 /** The socket is made within the call: from its first moment on nobody else can open it. */
 function listenWithMask(mode: number | undefined, listenNow: () => void): void {
   const former = mode === undefined ? process.umask() : process.umask(0o777 & ~mode)
@@ -229,14 +255,28 @@ export class ListenError extends Error {
         ? 'another process listens there: stop it, or choose another address'
         : cause.code === 'EACCES'
           ? 'this user may not: choose a port above 1023 or a folder that it can write'
-          : (cause.code ?? cause.message)
+          : cause.code === 'ENOTSOCK'
+            ? 'what is there is no socket and is left alone: choose another path'
+            : (cause.code ?? cause.message)
     super(`cannot listen on ${where}: ${why}`, { cause })
   }
 }
 
-/** A socket file that nobody listens on any more, as kill -9 leaves it, would keep the next one from starting. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const alive = await new Promise<boolean>((resolve) => {
+/**
+ * A socket file that nobody listens on any more, as kill -9 leaves it, would keep the next one from starting.
+ *
+ * @throws {ListenError} where something else has the name, which may be a key
+ */
+async function removeStaleSocket(address: UnixAddress): Promise<void> {
+  const { path } = address
+  const found = await lstat(path).catch(() => undefined)
+  if (found === undefined) return
+  if (!found.isSocket()) throw new ListenError(address, Object.assign(new Error('not a socket'), { code: 'ENOTSOCK' }))
+  if (!(await isListenedOn(path))) await unlink(path).catch(() => undefined)
+}
+
+function isListenedOn(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = connect({ path }, () => {
       probe.destroy()
       resolve(true)
@@ -245,5 +285,4 @@ async function removeStaleSocket(path: string): Promise<void> {
       resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
     )
   })
-  if (!alive) await unlink(path).catch(() => undefined)
 }

@@ -10,20 +10,25 @@ import { dirname } from 'node:path'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Authorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
+import type { PeerStatus } from '../core/federation.ts'
 import type { Gateway } from '../core/gateway.ts'
 import type { ListenAddress } from '../core/listen-address.ts'
 import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { type AdminDeps, createAdminApp } from '../http/admin-app.ts'
-import { createApp } from '../http/app.ts'
+import type { Answer } from '../http/answer.ts'
+import { createApp, withoutIssuerPath } from '../http/app.ts'
 import { problemAnswer, refusalOf } from '../http/problem.ts'
+import { oauthErrorAnswer } from '../http/routes/token.ts'
 import { createAccessLog } from './access-log.node.ts'
-import { createAdmission } from './admission.node.ts'
+import { type AdmissionLimits, createAdmission } from './admission.node.ts'
+import { createAnswering } from './answering.node.ts'
 import { createBundleHandler } from './bundle-handler.node.ts'
 import { createHotLane } from './hot-lane.node.ts'
-import { type Listener, listen, type RequestHandler } from './listener.node.ts'
+import { type Listener, type ListenerOptions, listen, type RequestHandler } from './listener.node.ts'
 import { createConnectionReader } from './peer.node.ts'
 import { createFileSource, createOwnSvidSource, type TlsSource } from './tls-material.node.ts'
+import { createUnreadableAnswer } from './unreadable.node.ts'
 
 export interface ListenersInput extends Omit<AdminDeps, 'status'> {
   readonly config: Configuration
@@ -31,6 +36,8 @@ export interface ListenersInput extends Omit<AdminDeps, 'status'> {
   readonly authorities: Pick<Authorities, 'current'>
   readonly telemetry: Telemetry
   readonly now: () => Date
+  /** Default: those of {@link AdmissionLimits}. */
+  readonly admission?: Partial<AdmissionLimits>
 }
 
 export interface Listeners {
@@ -53,13 +60,18 @@ export async function openListeners(input: ListenersInput): Promise<Listeners> {
   try {
     const main = await listen({
       address: config.listen.address,
-      handle: publicHandler(input),
+      ...publicHandler(input),
       ...(tls && { tls: tls.current() }),
     })
     open.push(main)
     if (config.admin.listen.kind === 'unix')
       await mkdir(dirname(config.admin.listen.path), { recursive: true, mode: 0o700 })
-    const admin = await listen({ address: config.admin.listen, mode: 0o600, handle: adminHandler(input) })
+    const admin = await listen({
+      address: config.admin.listen,
+      mode: 0o600,
+      handle: adminHandler(input),
+      unreadable: createUnreadableAnswer(input.newRequestId),
+    })
     open.push(admin)
     const metrics = config.metrics && (await listen({ address: config.metrics.listen, handle: metricsHandler(input) }))
     if (metrics) open.push(metrics)
@@ -117,13 +129,14 @@ async function openBundleEndpoint(input: ListenersInput) {
     address: endpoint.address,
     tls: tls.current(),
     clientCertificates: false,
-    handle: createBundleHandler(input),
+    ...createBundleHandler(input),
   })
   return { listener, tls }
 }
 
-function publicHandler(input: ListenersInput): RequestHandler {
+function publicHandler(input: ListenersInput): Pick<ListenerOptions, 'handle' | 'unreadable'> {
   const { gateway, telemetry, newRequestId, now } = input
+  const routeOf = (path: string) => withoutIssuerPath(gateway, path)
   const connection = createConnectionReader(() => gateway.configured().config.listen.trusted_proxies)
   const hot = createHotLane({ gateway, telemetry, connection })
   const requestIds = new WeakMap<IncomingMessage, string>()
@@ -134,7 +147,9 @@ function publicHandler(input: ListenersInput): RequestHandler {
     requestId: (env) => requestIds.get(incomingOf(env)) ?? newRequestId(),
     connection: (env) => connection(incomingOf(env)),
   })
+  const answering = createAnswering()
   const answer = (request: IncomingMessage, response: ServerResponse, requestId: string) => {
+    answering.begin(request, response)
     if (hot(request, response, requestId)) return
     requestIds.set(request, requestId)
     void getRequestListener(app.fetch, {
@@ -142,23 +157,34 @@ function publicHandler(input: ListenersInput): RequestHandler {
       errorHandler: (error) => answerUnreadable(error, requestId),
     })(request, response)
   }
-  const log = createAccessLog({ telemetry, connection })
-  const admission = createAdmission({ telemetry, monotonicMs: () => performance.now(), inFlight: log.inFlight })
-  return (request, response) => {
+  const log = createAccessLog({ telemetry, connection, routeOf })
+  const admission = createAdmission({
+    telemetry,
+    monotonicMs: () => performance.now(),
+    answering: answering.count,
+    ...(input.admission && { limits: input.admission }),
+  })
+  const handle: RequestHandler = (request, response) => {
     const requestId = newRequestId()
     log.begin(request, response, requestId)
-    // A process that is busy is alive: a probe that is shed would have it killed.
-    if (request.url === '/livez' || admission.admits()) return answer(request, response, requestId)
+    const path = routeOf((request.url ?? '/').split('?', 1)[0] ?? '/')
+    if (probes.has(path) || admission.admits()) return answer(request, response, requestId)
     admission.wait({
       answer: () => answer(request, response, requestId),
-      refuse: () => answerOverloaded(response, requestId),
+      refuse: () => refuseOverloaded(response, path, requestId),
       isGone: () => request.destroyed || request.aborted,
     })
   }
+  return { handle, unreadable: createUnreadableAnswer(newRequestId, log) }
 }
 
-function answerOverloaded(response: ServerResponse, requestId: string): void {
-  const { status, headers, body } = problemAnswer(new Refusal('overloaded', 'too many requests at once'), requestId)
+/** A process that is busy is alive and ready: a probe that is shed would have it killed, or its share given to others. */
+const probes: ReadonlySet<string> = new Set(['/livez', '/readyz'])
+
+function refuseOverloaded(response: ServerResponse, path: string, requestId: string): void {
+  const refusal = new Refusal('overloaded', 'too many requests at once')
+  const { status, headers, body }: Answer =
+    path === '/token' ? oauthErrorAnswer(refusal, requestId) : problemAnswer(refusal, requestId)
   response.writeHead(status, { ...headers, 'x-request-id': requestId, 'content-length': Buffer.byteLength(body) })
   response.end(body)
 }
@@ -187,7 +213,7 @@ function adminHandler(input: ListenersInput): RequestHandler {
   return (request, response) => void answer(request, response)
 }
 
-async function statusOf({ gateway, authorities, now }: ListenersInput) {
+async function statusOf({ gateway, authorities, federation, now }: ListenersInput) {
   const { config } = gateway.configured()
   const problem = await gateway.ready().then(
     () => undefined,
@@ -203,6 +229,20 @@ async function statusOf({ gateway, authorities, now }: ListenersInput) {
     configuration: gateway.configurationRefused() ? 'refused' : 'current',
     bundle_sequence: authorities.current().sequence,
     authenticators: [...config.authenticators.values()].map(({ name, type }) => ({ name, type })),
+    federation: federation.list().map((peer) => peerStatus(peer, now())),
+  }
+}
+
+/** What is kept of a peer; its bundle is not read for it, as there may be a thousand. */
+function peerStatus({ trustDomain, state }: PeerStatus, now: Date) {
+  const confirmedAt = state?.confirmedAt
+  return {
+    trust_domain: trustDomain,
+    has_bundle: state?.bundle !== undefined,
+    confirmed_at: confirmedAt?.toISOString(),
+    age_seconds: confirmedAt && Math.max(0, Math.floor((now.getTime() - confirmedAt.getTime()) / 1000)),
+    failures: state?.failures ?? 0,
+    problem: state?.problem,
   }
 }
 

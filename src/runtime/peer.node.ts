@@ -6,11 +6,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
+import { readPeerChain } from '../adapters/peer-chain.node.ts'
 import type { Connection } from '../http/app.ts'
 import { createAddressReader, type TrustedProxies } from '../http/client-address.ts'
 
-const maxChain = 8
 const nobody: Connection = { address: '', certificates: [] }
 
 /** Address and certificates of a connection do not change, so they are read once; they are judged at each request. */
@@ -50,18 +50,6 @@ const readAddress = createAddressReader(undefined)
 function readPeer(socket: Socket): Connection {
   // HTTP/2 hands out a stand-in for the socket, which has its methods but does not list them.
   const { getPeerCertificate } = socket as TLSSocket
-  const certificates =
-    typeof getPeerCertificate === 'function' ? readChain((socket as TLSSocket).getPeerCertificate(true)) : []
+  const certificates = typeof getPeerCertificate === 'function' ? readPeerChain(socket as TLSSocket) : []
   return { address: readAddress(socket.remoteAddress ?? '', () => undefined), certificates }
-}
-
-function readChain(leaf: DetailedPeerCertificate | undefined): readonly Uint8Array[] {
-  const chain: Uint8Array[] = []
-  let next: DetailedPeerCertificate | undefined = leaf
-  while (next?.raw !== undefined && chain.length < maxChain) {
-    chain.push(next.raw)
-    const issuer: DetailedPeerCertificate | undefined = next.issuerCertificate
-    next = issuer === next || issuer?.raw?.equals(next.raw) ? undefined : issuer
-  }
-  return chain
 }

@@ -6,6 +6,7 @@
 import type { RecordWriter } from '../core/audit.ts'
 import type { Authorities } from '../core/authorities.ts'
 import { type Configuration, ConfigurationError } from '../core/config.ts'
+import type { RecordEntry } from '../core/record.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { ReloadOutcome } from '../http/admin-app.ts'
 import { describeError } from './clockwork.node.ts'
@@ -38,6 +39,9 @@ export function createReload(deps: ReloadDeps): Reload {
 
   async function run(requestId: string): Promise<ReloadOutcome> {
     const outcome = await decide(deps)
+    // One that is put into use logs so itself.
+    if (refused && outcome.applied && outcome.next?.config === undefined)
+      deps.telemetry.log('info', 'configuration is good again, unchanged', { document: outcome.digest })
     refused = !outcome.applied
     deps.telemetry.gauge('apostille_config_valid', refused ? 0 : 1)
     return finish(deps, requestId, outcome)
@@ -80,7 +84,8 @@ async function finish(deps: ReloadDeps, requestId: string, decided: Decided): Pr
 
 async function apply(deps: ReloadDeps, requestId: string, config: Configuration): Promise<void> {
   const { holder, telemetry } = deps
-  await record(deps, requestId, 'granted', { from: holder.configured().config.digest, to: config.digest })
+  const details = { from: holder.configured().config.digest, to: config.digest }
+  await record(deps, { requestId, decision: 'granted', details })
   holder.apply(config)
   telemetry.count('apostille_config_reloads_total', { result: 'applied' })
   telemetry.log('info', 'configuration reloaded', { document: config.digest })
@@ -111,14 +116,23 @@ async function refuse(deps: ReloadDeps, requestId: string, { digest, problems }:
   deps.telemetry.count('apostille_config_reloads_total', { result: 'refused' })
   for (const { line, column, path, message } of problems)
     deps.telemetry.log('error', `configuration refused, the old one stays: ${message}`, { line, column, path })
-  await record(deps, requestId, 'refused', { in_use: digest, problems: problems.length })
+  const details = { in_use: digest, problems: problems.length }
+  await record(deps, { requestId, decision: 'refused', reason: summarise(problems), details })
 }
 
-function record(
-  deps: ReloadDeps,
-  requestId: string,
-  decision: 'granted' | 'refused',
-  details: Readonly<Record<string, unknown>>,
-): Promise<unknown> {
-  return deps.writer.append([{ time: deps.now(), requestId, operation: 'config.reload', decision, details }])
+const maxReasonLength = 300
+
+/** Such as `2 mistakes, line 13: from: there is no authenticator frist`: the first stands for all. */
+function summarise(problems: Problems): string {
+  const [first] = problems
+  const count = problems.length === 1 ? '1 mistake' : `${problems.length} mistakes`
+  const place = first?.line === undefined ? '' : `, line ${first.line}`
+  const path = first?.path ? `${first.path}: ` : ''
+  return `${count}${place}: ${path}${first?.message ?? ''}`.slice(0, maxReasonLength)
+}
+
+type Said = Pick<RecordEntry, 'requestId' | 'decision' | 'reason' | 'details'>
+
+function record(deps: ReloadDeps, said: Said): Promise<unknown> {
+  return deps.writer.append([{ time: deps.now(), operation: 'config.reload', ...said }])
 }

@@ -8,6 +8,7 @@ import { mkdir, open, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { parseSealKey } from '../adapters/keys/sealed.ts'
 import type { Configuration } from '../core/config.ts'
+import { replaceFile } from './replace-file.node.ts'
 
 /** A seal key that is not there or is none. */
 export class SealKeyError extends Error {
@@ -30,16 +31,22 @@ export async function readSealKey({ seal, env, storeIsEmpty }: SealKeyInput): Pr
       )
     return parse(text, seal.env)
   }
+  const text = await readIfThere(seal.file)
+  // An empty file is what a crash may leave of one that was being made.
+  if (text !== undefined && (text !== '' || !storeIsEmpty)) return parse(text, seal.file)
+  if (!storeIsEmpty)
+    throw new SealKeyError(
+      `the seal key ${seal.file} is missing, and the store holds keys that only it opens: bring it back from your backup. Nothing was changed`,
+    )
+  return create(seal.file)
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
   try {
-    return parse(await readFile(seal.file, 'utf8'), seal.file)
+    return await readFile(path, 'utf8')
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
-    if (!storeIsEmpty)
-      throw new SealKeyError(
-        `the seal key ${seal.file} is missing, and the store holds keys that only it opens: bring it back from your backup. Nothing was changed`,
-        { cause },
-      )
-    return await create(seal.file)
+    return undefined
   }
 }
 
@@ -53,11 +60,12 @@ function parse(text: string, where: string): Uint8Array {
   }
 }
 
+/** The store is held by this process alone, so that nobody else makes one at the same time. */
 async function create(path: string): Promise<Uint8Array> {
   const key = randomBytes(32)
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  await using file = await open(path, 'wx', 0o600)
-  await file.writeFile(`${key.toString('base64')}\n`)
-  await file.sync()
+  await replaceFile(path, `${key.toString('base64')}\n`, 0o600)
+  await using folder = await open(dirname(path), 'r')
+  await folder.sync()
   return key
 }

@@ -20,6 +20,7 @@ import { createRefusalLimiter } from '../core/refusal-limiter.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
 import { formatHex } from '../protocol/encoding.ts'
+import type { AdmissionLimits } from './admission.node.ts'
 import { describeError, startClockwork, type Task } from './clockwork.node.ts'
 import { loadConfiguration, watchConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
@@ -33,6 +34,8 @@ import type { ServerSettings } from './settings.ts'
 export interface ServerDeps {
   readonly telemetry: Telemetry
   readonly metrics: AdminDeps['metrics']
+  /** Default: those of {@link AdmissionLimits}. */
+  readonly admission?: Partial<AdmissionLimits>
 }
 
 export interface RunningServer {
@@ -64,13 +67,13 @@ const chain = 'main'
 export async function startServer(settings: ServerSettings, deps: ServerDeps): Promise<RunningServer> {
   const config = await loadConfiguration(settings.configFile)
   const sources = createSources()
+  await using started = new AsyncDisposableStack()
   const opened = await openStore(config, settings, sources.randomBytes)
-  try {
-    return await assemble({ settings, config, opened, sources, ...deps })
-  } catch (error) {
-    await opened.store.close()
-    throw error
-  }
+  started.defer(opened.store.close)
+  const server = await assemble({ settings, config, opened, sources, started, ...deps })
+  // From here on all of it is the caller's to close.
+  started.move()
+  return server
 }
 
 function createSources(): Sources {
@@ -88,17 +91,22 @@ interface Parts extends ServerDeps {
   readonly config: Configuration
   readonly opened: OpenStore
   readonly sources: Sources
+  /** Closes, the last one first, what is open when the start fails. */
+  readonly started: AsyncDisposableStack
 }
 
 async function assemble(parts: Parts): Promise<RunningServer> {
-  const { settings, config, opened, sources, telemetry, metrics } = parts
+  const { settings, config, opened, sources, started, telemetry, metrics, admission } = parts
   const { store, recordKeys } = opened
   let holder: ConfigurationHolder | undefined
   const authorities = createNodeAuthorities(parts, () => holder?.configured().config ?? config)
   await authorities.refresh()
   const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
+  started.defer(writer.close)
   const federation = await startFederation({ ...sources, config, store, writer, telemetry, authorities })
+  started.defer(federation.close)
   holder = createHolder(parts, authorities, federation)
+  started.defer(holder.close)
   const { configured } = holder
 
   const limiter = createRefusalLimiter({ perMinute: () => configured().config.limits.refusals })
@@ -133,20 +141,28 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     metrics,
     authorities,
     reload: reload.run,
+    ...(admission && { admission }),
   })
+  started.defer(() => listeners.close(0))
   const keepCounts = (all: boolean) => keepCountedRefusals(limiter, writer, sources.now(), all)
   const tasks: readonly Task[] = [
     { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
     { name: 'federation', everyMs: refreshMs, run: federation.refresh },
-    { name: 'polls of bundles', everyMs: pollMs, run: federation.poll },
+    { name: 'polls of bundles', everyMs: pollMs, run: async () => void federation.poll() },
     { name: 'tls', everyMs: refreshMs, run: listeners.refreshTls },
     { name: 'counted refusals', everyMs: refreshMs, run: () => keepCounts(false) },
     { name: 'head of the records', everyMs: headMs, run: records.signHeads },
   ]
   const clockwork = startClockwork(tasks, telemetry)
+  started.defer(clockwork.close)
   const requestReload = () => reload.run(sources.newRequestId())
   const orLog = (what: string, run: () => Promise<unknown>) => logFailure(telemetry, what, run)
-  const watcher = watchConfiguration(settings.configFile, () => void orLog('the reload', requestReload))
+  const watcher = watchConfiguration(
+    settings.configFile,
+    () => void orLog('the reload', requestReload),
+    (error) => telemetry.log('warning', unwatched, { error: describeError(error) }),
+  )
+  started.defer(watcher.close)
 
   reportStart(parts, listeners)
   return {
@@ -167,6 +183,8 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     },
   }
 }
+
+const unwatched = 'changes of the configuration are not seen: reload with SIGHUP or `apostille reload`'
 
 /** For what nobody waits for, or what must not keep the next step from being taken. */
 async function logFailure(telemetry: Telemetry, what: string, run: () => Promise<unknown>): Promise<void> {
@@ -234,9 +252,11 @@ async function keepCountedRefusals(
   if (entries.length > 0) await writer.append(entries)
 }
 
-function reportStart({ config, telemetry }: Parts, { addresses }: Listeners): void {
+function reportStart({ config, settings, telemetry }: Parts, { addresses }: Listeners): void {
   telemetry.gauge('apostille_config_valid', 1)
-  for (const { message, line, path } of config.warnings) telemetry.log('warning', message, { line, path })
+  // The issuer of `dev` has a port, and no cloud is to know it.
+  const warnings = config.warnings.filter(({ path }) => settings.purpose !== 'dev' || path !== 'issuer')
+  for (const { message, line, path } of warnings) telemetry.log('warning', message, { line, path })
   telemetry.log('info', 'ready', {
     trust_domain: config.trustDomain,
     issuer: config.issuer,

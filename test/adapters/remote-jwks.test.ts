@@ -27,7 +27,14 @@ function setUp(config: Partial<RemoteJwksConfig> = {}, shareFetches = true) {
   upstream.answers.set(jwksUri, { keys: [one] })
   const keys = createRemoteJwks(
     { name: 'a', issuer, max_stale: 86_400, ...config },
-    { request: upstream.request, monotonicMs: clock.monotonicMs, files, telemetry, shareFetches },
+    {
+      request: upstream.request,
+      now: () => new Date(clock.monotonicMs()),
+      monotonicMs: clock.monotonicMs,
+      files,
+      telemetry,
+      shareFetches,
+    },
   )
   const kids = async (kid?: string) => (await keys.find(kid)).keys.map((key) => key.kid)
   const fetches = () => upstream.requests.filter(({ url }) => url !== discoveryUrl).length

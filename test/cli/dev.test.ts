@@ -11,21 +11,25 @@ const run = promisify(execFile)
 
 test.concurrent('from an empty folder, each printed command works as it is pasted', async () => {
   using folder = makeFolder()
-  const dev = startCli(['dev', '--port', '0'], { cwd: folder.path })
+  // As in another terminal: without what npm puts into the path of this one.
+  const env = { PATH: '/usr/local/bin:/usr/bin:/bin' }
+  const dev = startCli(['dev', '--port', '0', '--log-format', 'text'], { cwd: folder.path, env })
   try {
     await dev.until('stdout', /^curl .*\n/m)
     const welcome = dev.stdout()
-    const commands = welcome.split('\n').filter((line) => /^(node|curl) /.test(line))
-    expect(commands).toHaveLength(5)
-    for (const command of commands.slice(0, 4)) expect(command.startsWith(`node ${mainFile} `)).toBe(true)
+    const commands = welcome.split('\n').filter((_, line, lines) => lines[line - 1]?.startsWith('# '))
+    expect(commands).toHaveLength(6)
+    for (const command of commands.slice(0, 4)) expect(command).toContain(`node ${mainFile} `)
+    expect(dev.stderr()).not.toContain('WARN')
 
     const answers: string[] = []
-    for (const command of commands) answers.push((await run('sh', ['-c', command], { cwd: '/' })).stdout)
-    const [identities, jwt, x509, records, keys] = answers
+    for (const command of commands) answers.push((await run('sh', ['-c', command], { cwd: '/', env })).stdout)
+    const [identities, jwt, x509, records, keys, plain] = answers
     expect(identities).toContain('spiffe://dev.local/dev/demo')
     expect(jwt).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/)
     expect(x509).toContain('spiffe://dev.local/dev/demo')
     expect(records).toMatch(/granted +x509_svid +spiffe:\/\/dev\.local\/dev\/demo/)
+    expect(JSON.parse(plain ?? '')).toMatchObject({ spiffe_id: 'spiffe://dev.local/dev/demo' })
     const { kid } = JSON.parse(Buffer.from((jwt ?? '').split('.')[0] ?? '', 'base64url').toString())
     expect(JSON.parse(keys ?? '').keys).toContainEqual(expect.objectContaining({ kid }))
 

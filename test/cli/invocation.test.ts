@@ -1,5 +1,15 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { invocation, quote } from '../../src/cli/invocation.ts'
+import { invocation, invocationOf, quote } from '../../src/cli/invocation.ts'
+
+/** Where paths lead. */
+const files: Readonly<Record<string, string>> = {
+  '/usr/bin/node': '/usr/bin/node',
+  '/nvm/current/node': '/usr/bin/node',
+  '/old/node': '/old/node',
+  '/p/node_modules/.bin/node': '/usr/bin/node',
+}
 
 test.each([
   ['npx', '/p/node_modules/.bin/apostille', { npm_config_user_agent: 'npm/11.0.0 node/v24' }, 'npx apostille'],
@@ -13,17 +23,32 @@ test.each([
   ['bun', '/p/node_modules/.bin/apostille', { npm_config_user_agent: 'bun/1.3.0' }, 'bunx apostille'],
   ['an installed command', '/usr/local/bin/apostille', { PATH: '/usr/bin:/usr/local/bin' }, 'apostille'],
   ['a link that no path leads to', '/opt/a/apostille', { PATH: '/usr/bin' }, '/opt/a/apostille'],
-  ['the sources, from their folder', '/p/src/cli/main.ts', {}, 'node src/cli/main.ts'],
-  ['the sources, from elsewhere', '/work/src/cli/main.ts', {}, 'node /work/src/cli/main.ts'],
-  ['the build', '/opt/a b/dist/cli/main.js', {}, "node '/opt/a b/dist/cli/main.js'"],
+  ['a script, where node is this Node', '/p/src/cli/main.ts', { PATH: '/bin:/usr/bin' }, 'node /p/src/cli/main.ts'],
+  ['a script, where node leads to this Node', '/p/main.ts', { PATH: '/nvm/current' }, 'node /p/main.ts'],
+  ['a script, where node is another', '/p/main.ts', { PATH: '/old:/usr/bin' }, '/usr/bin/node /p/main.ts'],
+  ['a script, where there is no node', '/p/main.ts', { PATH: '/bin' }, '/usr/bin/node /p/main.ts'],
+  ['a script, without a path', '/p/main.ts', {}, '/usr/bin/node /p/main.ts'],
+  [
+    'a script, where only npm put node into the path',
+    '/p/main.ts',
+    { PATH: '/p/node_modules/.bin:/bin' },
+    '/usr/bin/node /p/main.ts',
+  ],
+  ['the build', '/opt/a b/dist/cli/main.js', { PATH: '/usr/bin' }, "node '/opt/a b/dist/cli/main.js'"],
   [
     'the sources below something that npx started',
     '/p/src/cli/main.ts',
-    { npm_command: 'exec' },
-    'node src/cli/main.ts',
+    { PATH: '/usr/bin', npm_command: 'exec' },
+    'node /p/src/cli/main.ts',
   ],
 ])('%s', (_, script, env, expected) => {
-  expect(invocation({ script, cwd: '/p', env })).toBe(expected)
+  expect(invocation({ script, node: '/usr/bin/node', env, resolve: (path) => files[path] })).toBe(expected)
+})
+
+test('what it prints for this Node runs, whatever node is elsewhere', () => {
+  const file = join(import.meta.dirname, '../../scripts/require-node.mjs')
+  const run = spawnSync('sh', ['-c', invocationOf(file)], { cwd: '/', encoding: 'utf8' })
+  expect(run).toMatchObject({ status: 0, stderr: '' })
 })
 
 test.each([

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { mainFile, runCli, startCli, startGateway, testConfiguration } from './run-cli.ts'
+import { mainFile, makeFolder, runCli, startCli, startGateway, testConfiguration } from './run-cli.ts'
 
 // Processes of their own, on machines that are busy with other tests.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -50,7 +50,11 @@ test.each([
 ])('%s is refused', async (_, args, errorCode) => {
   const { code, stdout, stderr } = await runCli([...args, '--output', 'json'], { env })
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-  expect(JSON.parse(stderr).error).toMatchObject({ code: errorCode, request_id: expect.any(String) })
+  const { error } = JSON.parse(stderr)
+  expect(error).toMatchObject({ code: errorCode, request_id: expect.any(String) })
+  if (errorCode === 'conflict') expect(error.hint).toContain('--force')
+  const record = await runCli(['records', 'list', '--request-id', error.request_id, '--output', 'json'], { env })
+  expect(JSON.parse(record.stdout).items).toMatchObject([{ decision: 'refused', code: errorCode }])
 })
 
 test('authorities are listed and changed', async () => {
@@ -65,16 +69,21 @@ test('authorities are listed and changed', async () => {
   const activated = await runCli(['authority', 'activate', 'x509', '--force', '--output', 'json'], { env })
   expect(JSON.parse(activated.stdout)).toMatchObject({ ring: 'x509', state: 'active' })
   const old = idOf(before, 'active')
+  const signer = JSON.parse(activated.stdout).id
   expect(await runCli(['authority', 'taint', old], { env })).toMatchObject({
     code: 0,
-    stdout: `Tainted ${old} of x509\n`,
+    stdout: `Tainted ${old} of x509; ${signer} signs now\n`,
+  })
+  expect(await runCli(['authority', 'taint', old], { env })).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(new RegExp(`^${old} of x509 was tainted before, .* ago\\); ${signer} signs now\n$`)),
   })
   const table = (await runCli(['authority', 'list'], { env })).stdout
   expect(table).toMatch(/^RING +STATE +ALGORITHM +ID +SIGNS UNTIL +EXPIRES\n/)
   expect(table).toMatch(new RegExp(`^x509 +retiring, tainted +ES256 +${old}`, 'm'))
   expect(await runCli(['authority', 'revoke', old], { env })).toMatchObject({
     code: 0,
-    stdout: `Revoked ${old} of x509\n`,
+    stdout: `Revoked ${old} of x509; ${signer} signs now\n`,
   })
   expect((await runCli(['authority', 'list'], { env })).stdout).not.toContain(old)
 })
@@ -149,7 +158,10 @@ test('records are followed as they are kept', async () => {
     const { stdout } = await runCli(['join-token', 'create', 'first', '--name', 'followed', '--output', 'json'], {
       env,
     })
-    await text.until('stdout', /^\S+ \S+Z {2}granted {2}join_token\.create {2}\([0-9a-f]{24}\)\n/)
+    await text.until(
+      'stdout',
+      /^\S+ \S+Z {2}granted {2}join_token\.create {2}followed for first.* {2}\([0-9a-f]{24}\)\n/,
+    )
     expect(text.stdout()).not.toContain(JSON.parse(stdout).token)
     await runCli(['join-token', 'create', 'first'], { env })
     await json.until('stdout', '\n')
@@ -166,6 +178,20 @@ test('a reader that leaves early is no failure', () => {
   const command = `"${process.execPath}" "${mainFile}" records export --config "${gateway.config}"; echo "code $?" >&2`
   const { stdout, stderr } = spawnSync('sh', ['-c', `(${command}) | true`], { encoding: 'utf8' })
   expect({ stdout, stderr }).toEqual({ stdout: '', stderr: 'code 0\n' })
+})
+
+test('where there is no configuration, that of dev is named', async () => {
+  using folder = makeFolder()
+  const none = await runCli(['records', 'list'], { cwd: folder.path })
+  expect(none.stderr).toBe('error: there is no configuration at ./apostille.yaml: name one with --config FILE\n')
+  mkdirSync(folder.file('.apostille'))
+  folder.write('.apostille/apostille.yaml', testConfiguration)
+  for (const args of [['records', 'list'], ['authority', 'list'], ['check']]) {
+    const { code, stderr } = await runCli(args, { cwd: folder.path })
+    expect(code).toBe(1)
+    expect(stderr).toContain('no configuration at ./apostille.yaml')
+    expect(stderr).toContain('export APOSTILLE_CONFIG=.apostille/apostille.yaml')
+  }
 })
 
 test('an operator reaches the gateway whatever is wrong with the document by now, and reload says it', async () => {
@@ -191,6 +217,12 @@ test('the bundle comes over the admin socket where no server is named', async ()
   const pem = await runCli(['bundle', '--format', 'pem'], { env })
   expect(pem).toMatchObject({ code: 0, stderr: '' })
   expect(pem.stdout).toMatch(/^-----BEGIN CERTIFICATE-----\n/)
+  const out = gateway.folder.file('ca.pem')
+  await runCli(['bundle', '--out', out], { env })
+  expect(readFileSync(out, 'utf8')).toBe(pem.stdout)
+  const asked = gateway.folder.file('json.pem')
+  await runCli(['bundle', '--out', asked, '--format', 'json'], { env })
+  expect(JSON.parse(readFileSync(asked, 'utf8'))).toHaveProperty('spiffe_sequence')
   const json = JSON.parse((await runCli(['bundle'], { env })).stdout)
   expect(json.keys.map(({ use }: { use: string }) => use)).toContain('x509-svid')
 })

@@ -12,6 +12,16 @@ test('columns are aligned, and no line ends in a blank', () => {
   expect(table).toBe('ID  NAME\n1   long name\n22')
 })
 
+test.each([
+  [true, 40, 'ID  REASON\n1   reason number one, and so much more…'],
+  [true, 10, 'ID  REASON\n1   reason number one, and …'],
+  [true, 200, 'ID  REASON\n1   reason number one, and so much more of it'],
+  [false, 40, 'ID  REASON\n1   reason number one, and so much more of it'],
+])('the last column ends where a terminal does (%s, %i)', (isTTY, columns, expected) => {
+  const rows = [['1', 'reason number one, and so much more of it']]
+  expect(formatTable(['ID', 'REASON'], rows, { isTTY, columns })).toBe(expected)
+})
+
 test('values of fields stand in one column, and absent ones are left out', () => {
   expect(
     formatFields([

@@ -38,6 +38,17 @@ test.each(Object.keys(commands))('%s --help says what it does, its flags and an 
     )
 })
 
+test.each(['svid x509', 'records list', 'serve'])('help %s is the help of that command', async (path) => {
+  const { code, stdout } = await parse(['help', ...path.split(' ')])
+  expect(code).toBe(0)
+  expect(stdout).toContain(`Usage: apostille ${path} [options]`)
+  expect(stdout).toContain('Examples:')
+})
+
+test('help alone is the help of the program', async () => {
+  expect(await parse(['help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('Start with:') })
+})
+
 /** Each flag of a help text with its description on one line, without --help. */
 function flagsOf(help: string): readonly string[] {
   const options = (help.split('Options:\n')[1] ?? '').split('\n\n')[0] ?? ''
@@ -67,7 +78,7 @@ test.each([
   ['no proof', ['identities', '--server', 'https://localhost:1'], '--token-file'],
   ['half a proof', ['identities', '--server', 'https://localhost:1', '--cert-file', 'x'], '--key-file'],
   ['a value that is none', ['records', 'list', '--limit', '0'], 'above 0'],
-  ['a choice that is none', ['authority', 'prepare', 'x590'], 'x509'],
+  ['a choice that is none', ['authority', 'prepare', 'x590'], "error: 'x590' is invalid for argument 'ring'"],
   ['a proof in the clear', ['identities', '--server', 'http://id.example.org'], 'use https'],
 ])('%s is wrong usage', async (_, args, told) => {
   const { code, stdout, stderr } = await parse(args)

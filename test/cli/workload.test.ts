@@ -130,7 +130,7 @@ test.concurrent('a refused proof says where the operator finds the reason', asyn
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   const requestId = /^request id: ([0-9a-f]{24})$/m.exec(stderr)?.[1]
   expect(stderr).toContain('error: The proof of identity was not accepted (proof_rejected)\n')
-  expect(stderr).toContain(`records list --request-id ${requestId}\n`)
+  expect(stderr).toContain(`records list --request-id ${requestId} --config ${gateway.config}\n`)
   const record = await runCli(['records', 'list', '--config', gateway.config, '--request-id', requestId ?? ''])
   expect(record.stdout).toMatch(/^reason +\S/m)
   const json = await runCli([...args, '--output', 'json'], { env })
@@ -141,6 +141,20 @@ test.concurrent('an audience that no rule gives is refused', async () => {
   const { code, stderr } = await runCli(['svid', 'jwt', '--audience', 'https://other.example.org'], { env })
   expect(code).toBe(1)
   expect(stderr).toContain('(not_entitled)')
+})
+
+test.concurrent('a TTL that is too long is told in the words of the flag', async () => {
+  const args = ['svid', 'jwt', '--audience', 'https://api.example.org', '--ttl', '1h']
+  const { code, stderr } = await runCli(args, { env })
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^error: .* \(malformed_request\): --ttl: at most 5m\n/)
+})
+
+test.concurrent('https is recommended where http is not answered', async () => {
+  const server = gateway.url.replace('https:', 'http:')
+  const { code, stderr } = await runCli(['identities', '--server', server], { env })
+  expect(code).toBe(1)
+  expect(stderr).toContain(`speaks https, unless its configuration says tls: off: --server ${gateway.url}\n`)
 })
 
 test.concurrent('a server that the CA does not vouch for gets no proof', async () => {

@@ -485,14 +485,14 @@ describe('rules and policies', () => {
       'identities: [{ spiffe_id: /a, from: github }]',
       /^11:14 identities\[0\]: the issuer of github may have the whole world/,
     ],
-    ['identities: [{ spiffe_id: /a, from: cluster, when: proof.nmespace == "a" }]', /^11:52 identities\[0\]\.when: /],
+    ['identities: [{ spiffe_id: /a, from: cluster, when: proof.nmespace == "a" }]', /^11:58 identities\[0\]\.when: proof has no nmespace here: did you mean namespace\?$/],
     [
       'identities: [{ spiffe_id: /a, from: cluster, when: "true && proof.nmespace == \'a\'" }]',
-      /^11:61 identities\[0\]\.when: /,
+      /^11:67 identities\[0\]\.when: /,
     ],
     [
       'identities: [{ spiffe_id: /a, from: cluster, when: \'true && proof.nmespace == "a"\' }]',
-      /^11:61 identities\[0\]\.when: /,
+      /^11:67 identities\[0\]\.when: /,
     ],
     [
       "identities: [{ spiffe_id: /a, from: cluster, when: 'proof.namespace == ''a'' && nonsense' }]",
@@ -506,18 +506,18 @@ describe('rules and policies', () => {
       'identities:\n  - spiffe_id: /a\n    from: cluster\n    when: >-\n      true &&\n      proof.nmespace == "a"',
       /^14:11 identities\[0\]\.when: /,
     ],
-    ['identities: [{ spiffe_id: "/a/${proof.nmespace}", from: cluster }]', /^11:33 identities\[0\]\.spiffe_id: /],
+    ['identities: [{ spiffe_id: "/a/${proof.nmespace}", from: cluster }]', /^11:39 identities\[0\]\.spiffe_id: /],
     [
       'identities: [{ spiffe_id: /a, from: cluster, x509_ttl: 57h }]',
-      '11:56 identities[0].x509_ttl: at most a third of authorities.x509.ttl, which is 201600s: shorten this or lengthen that',
+      '11:56 identities[0].x509_ttl: at most a third of authorities.x509.ttl, which is 56h: shorten this or lengthen that',
     ],
     [
       'identities: [{ spiffe_id: /a, from: cluster, jwt_ttl: 3d }]',
-      '11:55 identities[0].jwt_ttl: at most a third of authorities.jwt.ttl, which is 201600s: shorten this or lengthen that',
+      '11:55 identities[0].jwt_ttl: at most a third of authorities.jwt.ttl, which is 56h: shorten this or lengthen that',
     ],
     [
       'authorities: { x509: { ttl: 1h } }\nidentities: [{ spiffe_id: /a, from: cluster }]',
-      '12:14 identities[0].x509_ttl: at most a third of authorities.x509.ttl, which is 1200s: shorten this or lengthen that',
+      '12:14 identities[0].x509_ttl: at most a third of authorities.x509.ttl, which is 20m: shorten this or lengthen that',
     ],
     [
       'identities: [{ spiffe_id: /a, from: cluster, max_audiences: 17 }]',
@@ -538,7 +538,7 @@ describe('rules and policies', () => {
       "11:22 policies[0].permit: expected one of x509_svid, jwt_svid, exchange, read, write, '*', or a list of them",
     ],
     ['policies: [{ permit: [] }]', /^11:22 policies\[0\]\.permit: expected a list of at least 1/],
-    ['policies: [{ permit: read, when: identity.nme == "x" }]', /^11:34 policies\[0\]\.when: /],
+    ['policies: [{ permit: read, when: identity.nme == "x" }]', /^11:43 policies\[0\]\.when: /],
     ['policies: [{ permit: read, when: identity.authenticator == "clustre" }]', /^11:\d+ policies\[0\]\.when: /],
   ])('%s', (line, expected) => {
     expect(problemsOf(withLine(line))).toEqual([
@@ -552,7 +552,27 @@ describe('rules and policies', () => {
     )
     const [problem = ''] = problemsOf(text)
     const [line, column] = (problem.split(' ')[0] ?? '').split(':').map(Number)
-    expect(text.split('\n')[(line ?? 0) - 1]?.slice((column ?? 0) - 1)).toMatch(/^(proof)?\.?nmespace/)
+    expect(text.split('\n')[(line ?? 0) - 1]?.slice((column ?? 0) - 1)).toMatch(/^nmespace/)
+  })
+})
+
+describe('a key that is misspelt is one mistake', () => {
+  const rule = 'identities: [{ spiffe_ID: /a, from: cluster }]'
+
+  test.each<readonly [string, string, readonly string[]]>([
+    ['of a rule', withLine(rule), ['11:16 identities[0].spiffe_ID: unknown key: did you mean spiffe_id?']],
+    [
+      'of the document',
+      base.replace(/^seal:/m, 'seel:'),
+      [expect.stringMatching(/^\d+:1 seel: unknown key: did you mean seal\?$/)],
+    ],
+    [
+      'beside one that is missing',
+      withLine('identities: [{ spiffe_ID: /a }]'),
+      ['11:14 identities[0].from: from is missing: expected a text', expect.stringContaining('spiffe_ID')],
+    ],
+  ])('%s', (_, text, problems) => {
+    expect(problemsOf(text)).toEqual(problems)
   })
 })
 
@@ -578,19 +598,18 @@ policies:
 limits: { refusals: -1 }`
     const places = problemsOf(text).map((problem) => problem.split(': ')[0])
     expect(places).toEqual([
-      '1:1 seal',
       '1:15 trust_domain',
       '3:39 listen.tls',
       '5:1 seel',
       '8:11 authenticators.broken.issuer',
       '9:31 authenticators.self.issuer',
-      '11:44 identities[0].when',
+      '11:50 identities[0].when',
       '11:67 identities[0].x509_ttl',
       '13:18 identities[2].spiffe_id',
       '13:43 identities[2].wen',
       '14:28 identities[3].from',
       '16:15 policies[0].permit',
-      '17:27 policies[1].when',
+      '17:35 policies[1].when',
       '18:21 limits.refusals',
     ])
   })

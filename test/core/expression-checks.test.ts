@@ -19,9 +19,11 @@ test.each([
   ["namespaces == 'a'", 'unknown variable namespaces: there are proof and request', 0],
   ["namespace == 'a'", 'reserved identifier: namespace', 0],
   ["identity.path == '/a'", 'unknown variable identity', 0],
-  ["proof.name == 'a'", 'proof has no name here: it has namespace', 0],
-  ['has(proof.name)', 'proof has no name here', 4],
-  ["proof['name'] == 'a'", 'proof has no name here', 0],
+  ["proof.name == 'a'", 'proof has no name here: it has namespace', 6],
+  ["proof.namspace == 'a'", 'proof has no namspace here: did you mean namespace?', 6],
+  ["proof . name == 'a'", 'proof has no name here: it has namespace', 8],
+  ['has(proof.name)', 'proof has no name here', 10],
+  ["proof['name'] == 'a'", 'proof has no name here', 6],
   ["proof[request.address] == 'a'", 'must be written out', 0],
   ['proof == proof', 'proof is no value of its own', 0],
   ['size(proof) == 1', 'proof is no value of its own', 5],
@@ -53,13 +55,21 @@ test.each([
   ['proof.claims.l.exists(x, proof.claims.m.exists(y, x == y))', 'exists stands in another macro'],
   ['proof.claims.l.map(x, proof.claims.m.filter(y, y == x)).size() > 0', 'filter stands in another macro'],
   ["proof.claims.l.exists(x, 'a' in x.split(','))", 'nested loops'],
+  ["proof.claims.l.filter(x, x != 'a').exists(x, x == 'b')", 'chains are not taken'],
+  ['proof.claims.l.map(x, x).map(x, x).map(x, x).size() > 0', 'chains are not taken'],
+  ["[proof.claims.l.map(x, x)].exists(x, x == ['b'])", 'chains are not taken'],
+  ['proof.claims.l.map(x, x + x).size() > 0', 'may be lists'],
+  ['proof.claims.l.map(x, (x + x) + (x + x)).size() > 0', 'may be lists'],
+  ['proof.claims.l.exists(x, (x + [x]).size() > 3)', 'may be lists'],
 ])('refuses loops in loops: %s', (text, message) => {
   expect(() => compileExpression(text, oidc, 'bool')).toThrow(message)
 })
 
 test.each([
   ["proof.claims.l.exists(x, x in ['a', 'b'])"],
-  ["proof.claims.l.filter(x, x != 'a').exists(x, x == 'b')"],
+  ["proof.claims.l.filter(x, x != 'a').size() > 0 && proof.claims.l.exists(x, x == 'b')"],
+  ["proof.claims.l.exists(x, 'a:' + x + string(x) == 'a:bb')"],
+  ['proof.claims.l.exists(x, size(x) + 1 > 3)'],
   ["has(proof.claims.ref) && proof.claims['job_workflow_ref'].startsWith('a')"],
   ["request.time < timestamp('2027-01-01T00:00:00+02:00') && request.time.getHours('Europe/Berlin') < 18"],
   ['type(proof.claims.run) == double'],

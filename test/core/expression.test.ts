@@ -99,7 +99,9 @@ test('what an expression says of its failure holds no value', () => {
 
 test.each([
   ['proof.namespace ==', 'unexpected token', 18],
-  ["proof.namespace = 'a'", 'unexpected character', 16],
+  ["proof.namespace = 'a'", 'unexpected character: =, write ==', 16],
+  ["proof.namespace == 'a' | proof.namespace == 'b'", 'unexpected character: |, write ||', 23],
+  ["proof.namespace == 'a' # proof.pod == 'b'", 'unexpected character: #', 23],
   ["proof.namespace == 'a", 'unterminated string', 19],
   ['proof.namespace == 5', 'no such overload: string == int', 0],
   ['proof.namespace', 'a condition is true or false, and this is string', 0],

@@ -17,6 +17,7 @@ test('what is kept is read as it was written', () => {
     bundle: '{"keys":[]}',
     source: 'endpoint',
     sequence: '18446744073709551615',
+    keys: { x509: 1, jwt: 2 },
     refreshHintSeconds: 300,
     confirmedAt: noon,
     file: fileDigest('{}'),

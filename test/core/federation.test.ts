@@ -52,7 +52,12 @@ describe('the first bundle', () => {
     const { version } = replica.bundleOf(a) ?? {}
     expect(world.store.documents.size).toBe(0)
     await replica.poll()
-    expect(stateOf(world)).toMatchObject({ source: 'file', sequence: '5', confirmedAt: world.now() })
+    expect(stateOf(world)).toMatchObject({
+      source: 'file',
+      sequence: '5',
+      keys: { x509: 1, jwt: 0 },
+      confirmedAt: world.now(),
+    })
     expect(replica.bundleOf(a)?.version).toBe(version)
     expect(changesOf(replica)).toEqual([['federation.bundle', 'file', undefined, '5']])
   })
@@ -83,6 +88,18 @@ describe('the first bundle', () => {
     const ofFile = warningsOf(replica).filter(({ text }) => text?.includes('file'))
     expect(ofFile).toHaveLength(warnings)
     expect(JSON.stringify(ofFile)).toContain(warnings > 0 ? 'federation import' : '[]')
+  })
+
+  test('is replaced by what is held already: nothing changes', async () => {
+    const { world, replica } = await startHolding(7)
+    const before = stateOf(world)
+    const held = bundleText(a, { sequence: 7, hint: 300 })
+    world.endpoints.clear()
+    world.advance(-1)
+    replica.configure([webPeer(a, held)])
+    await replica.turn()
+    expect(stateOf(world)).toEqual({ ...before, file: fileDigest(held) })
+    expect(replica.records).toHaveLength(1)
   })
 
   test('is warned of once by all replicas and restarts', async () => {
@@ -308,6 +325,30 @@ describe('many peers', () => {
     expect(new Set(world.asked.slice(50))).toEqual(new Set(failing))
   })
 
+  test('they are asked one after the other, at first and after a restart', async () => {
+    let turns = 0
+    const world = createWorld(() => (turns++ % 100) / 100)
+    for (const name of domains) answer(world, bundleText(name, { hint: 300 }), name)
+    const peers = domains.map((name) => webPeer(name))
+    const askedPerSecond = async (replica: Replica) => {
+      const counts: number[] = []
+      for (let second = 0; second < 10; second++) {
+        const before = world.asked.length
+        await replica.turn()
+        counts.push(world.asked.length - before)
+        world.advance(1)
+      }
+      return counts
+    }
+    const first = await askedPerSecond(world.start(peers))
+    world.advance(86_400)
+    const second = await askedPerSecond(world.start(peers))
+    for (const counts of [first, second]) {
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(90)
+      expect(Math.max(...counts)).toBeLessThanOrEqual(20)
+    }
+  })
+
   test('a file that is malformed keeps no other from being trusted', async () => {
     const world = createWorld()
     const replica = world.start([filePeer(a, 'no bundle'), filePeer(b, bundleText(b, { sequence: 1 }))])
@@ -352,6 +393,18 @@ describe('several replicas', () => {
     world.advance(1)
     await second.turn()
     expect(second.sequences()).toEqual({ [a]: 6 })
+  })
+
+  test('what another wrote puts nothing off: only the first poll of a process waits for its place', async () => {
+    const world = createWorld(() => 0.99)
+    const [first, second] = [world.start([webPeer(a)]), world.start([webPeer(a)])]
+    await first.turn()
+    await second.turn()
+    expect(world.asked).toEqual([])
+    world.advance(1)
+    await first.importBundle(a, bundleText(a, { sequence: 5 }))
+    await second.turn()
+    expect(world.asked).toEqual([a])
   })
 
   test('an answer that comes after another replica wrote is dropped', async () => {
@@ -601,6 +654,7 @@ describe('a store that fails', () => {
     await replica.poll()
     expect(replica.telemetry.lines.filter(({ name }) => name === 'error')).toHaveLength(1)
     expect(world.asked).toEqual([])
+    expect(world.store.failed).toBeLessThan(100)
   })
 
   test('nothing is on record that was not kept', async () => {

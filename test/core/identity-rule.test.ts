@@ -75,7 +75,7 @@ test.each<[string, Partial<RuleInput>, (string | number)[], string]>([
 test('an error in an expression says where in the text', () => {
   expect(problemsOf({ spiffe_id: '/ns/${proof.nope}' })[0]).toMatchObject({
     path: ['identities', 0, 'spiffe_id'],
-    offset: 6,
+    offset: 12,
   })
 })
 

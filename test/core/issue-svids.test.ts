@@ -119,6 +119,7 @@ function issuerOf(wishes: Wishes = {}) {
     head: () => {
       throw new Error('not asked for')
     },
+    isFailing: () => false,
     close: async () => {},
   }
   const limiter = createRefusalLimiter({ perMinute: () => config.limits.refusals })
@@ -131,7 +132,7 @@ function issuerOf(wishes: Wishes = {}) {
   const call = { requestId: 'r', address, proof: { kind: 'bearer', token: 'planted-proof' } as const }
   const issueAll = createSvidIssuer(deps)
   return {
-    ...{ kept, spent, config },
+    ...{ kept, spent, config, counted: () => limiter.takeCounted(now, { all: true }) },
     issueAll: (...requests: readonly SvidRequest[]) => issueAll(call, requests),
     issue: async (request: SvidRequest): Promise<SvidOutcome> => {
       const [outcome] = await issueAll(call, [request])
@@ -316,22 +317,35 @@ describe('refused, with a record that says why', () => {
       {},
       jwt({ audience: ['https://other.example'] }),
       'not_entitled',
-      /^no policy permits it$/,
+      /^rule workloads does not list audience 'https:\/\/other\.example', and no policy permits it$/,
     ],
-    ['an audience whose permit fails', {}, jwt({ audience: ['broken'] }), 'not_entitled', /^no policy permits it$/],
+    [
+      'an audience whose permit fails',
+      {},
+      jwt({ audience: ['broken'] }),
+      'not_entitled',
+      /^rule workloads does not list audience 'broken', and no policy permits it$/,
+    ],
+    [
+      'an audience of many strange letters',
+      {},
+      jwt({ audience: [`a\u0000'${'b'.repeat(300)}`] }),
+      'not_entitled',
+      /^rule workloads does not list audience 'a\?'b{197}…', and no policy permits it$/,
+    ],
     [
       'our issuer, which no star covers',
       {},
       jwt({ audience: ['https://id.example.org'], spiffeId: 'spiffe://example.org/ns/web' }),
       'not_entitled',
-      /^no policy permits it$/,
+      /^rule shared .* audience 'https:\/\/id\.example\.org', nor does its '\*' cover it, and no policy permits it$/,
     ],
     [
       'one audience of two',
       {},
       jwt({ audience: ['x', 'https://id.example.org'], spiffeId: 'spiffe://example.org/ns/web' }),
       'not_entitled',
-      /^no policy permits it$/,
+      /^rule shared .* audience 'https:\/\/id\.example\.org', nor does its '\*' cover it, and no policy permits it$/,
     ],
     ['what a policy forbids', { address: '192.0.2.66' }, jwt(), 'not_entitled', /^closed at night$/],
     ['a certificate that a policy forbids', { address: '192.0.2.66' }, x509(), 'not_entitled', /^closed at night$/],
@@ -392,10 +406,17 @@ describe('refused, with a record that says why', () => {
     await issue(jwt({ audience: ['broken'], spiffeId: web, ttlSeconds: 60 }))
     expect(kept).toMatchObject([
       {
-        ...{ spiffeId: web, rule: 'workloads', details: { requested_spiffe_id: web, requested_ttl_seconds: 60 } },
+        ...{ spiffeId: web, rule: 'workloads' },
+        details: { requested_audience: ['broken'], requested_spiffe_id: web, requested_ttl_seconds: 60 },
         notes: [expect.stringMatching(/^permit broken: /)],
       },
     ])
+  })
+
+  test('the policy that forbids stands in it', async () => {
+    const { issue, kept } = issuerOf({ address: '192.0.2.66' })
+    await issue(jwt())
+    expect(kept).toMatchObject([{ policy: 'night', details: { requested_audience: ['https://api.example.org'] } }])
   })
 
   test('why a renewal has no identity stands in it', async () => {
@@ -478,6 +499,61 @@ describe('a join token', () => {
   })
 })
 
+describe('somebody whom no rule knows', () => {
+  const limits = 'limits: { refusals: 2 }'
+
+  test('is on record up to limits.refusals, in batches too, and counted beyond it', async () => {
+    const { issueAll, kept, counted } = issuerOf({ identity: pod('nobody'), limits })
+    const outcomes = await issueAll(jwt(), x509(), jwt(), jwt())
+    expect(outcomes.map((outcome) => refused(outcome).code)).toEqual(Array(4).fill('not_entitled'))
+    expect((await issueAll(jwt()))[0]).toMatchObject({ kind: 'refused' })
+    expect(kept.map(({ operation }) => operation)).toEqual(['jwt_svid', 'x509_svid'])
+    expect(counted()).toMatchObject([
+      { operation: 'refusals.counted', code: 'not_entitled', address: '10.0.0.0/24', details: { count: 3 } },
+    ])
+  })
+
+  test('is counted when it asks for its identities, of which there are none', async () => {
+    const { list, kept, counted } = issuerOf({ identity: pod('nobody'), limits })
+    for (let time = 0; time < 3; time++) expect(await list()).toEqual([])
+    expect(kept).toHaveLength(2)
+    expect(counted()).toMatchObject([{ details: { count: 1 } }])
+  })
+
+  test('is not one whom a rule knows: its refusals are on record one by one', async () => {
+    const { issueAll, list, kept, counted } = issuerOf({ limits: 'limits: { refusals: 0 }' })
+    const other = jwt({ spiffeId: 'spiffe://example.org/ns/other' })
+    await issueAll(other, jwt({ audience: ['none'] }), x509({ csr: 'none' }), jwt())
+    await list()
+    expect(kept).toHaveLength(5)
+    expect(counted()).toEqual([])
+  })
+})
+
+test('what a caller wrote is cut in the record of its refusal, and marked', async () => {
+  const long = 'a'.repeat(2000)
+  const identity = { ...pod('nobody'), recorded: { subject: long, issuer: 'short' } }
+  const { issueAll, kept } = issuerOf({ identity })
+  await issueAll(jwt({ spiffeId: `spiffe://example.org/${long}`, audience: [long] }))
+  const cut = `${'a'.repeat(255)}…`
+  expect(kept).toMatchObject([
+    {
+      attributes: { subject: cut, issuer: 'short' },
+      details: {
+        requested_spiffe_id: `spiffe://example.org/${'a'.repeat(235)}`.slice(0, 255).concat('…'),
+        requested_audience: [cut],
+      },
+    },
+  ])
+})
+
+test('a forbid that reads the address forbids where it is not known', async () => {
+  const { issue, list, kept } = issuerOf({ address: '' })
+  expect(refused(await issue(jwt())).code).toBe('not_entitled')
+  expect(await list()).toEqual([])
+  expect(kept[0]).toMatchObject({ policy: 'night' })
+})
+
 describe('no record, no credential', () => {
   test.each<readonly [string, SvidRequest]>([
     ['a JWT-SVID', jwt()],
@@ -524,6 +600,12 @@ describe('a proof that is not accepted', () => {
 })
 
 describe('the identities of a proof', () => {
+  test('are not shown where a policy forbids everything, and the record says so', async () => {
+    const { list, kept } = issuerOf({ address: '192.0.2.66' })
+    expect(await list()).toEqual([])
+    expect(kept[0]?.notes).toEqual(['2 more are not shown, as a policy forbids everything here'])
+  })
+
   test('are those of all rules that match, the default first', async () => {
     expect(await issuerOf().list()).toEqual([
       {

@@ -150,14 +150,18 @@ describe('a name that the caller gives', () => {
     expect(await routerOf(...all).route(proof, name)).toBe(name)
   })
 
-  test.each<readonly [string, Proof]>([
-    ['github', jwt({ iss: 'https://k.example' })],
-    ['unknown', jwt({ iss: 'https://k.example' })],
-    ['', jwt({ iss: 'https://k.example' })],
-    ['first', jwt({ iss: 'https://k.example' })],
-    ['spire', certificate('spiffe://example.org/a')],
-  ])('%s only narrows, and sends no proof where it does not belong', async (name, proof) => {
-    await expect(routerOf(...all).route(proof, name)).rejects.toThrow(rejected(/no authenticator takes/))
+  const unknown = /is not in the configuration: there are cluster, github, ours, spire, first$/
+
+  test.each<readonly [string, Proof, RegExp]>([
+    ['github', jwt({ iss: 'https://k.example' }), /no authenticator takes .* \(the request asks for github alone\)$/],
+    ['first', jwt({ iss: 'https://k.example' }), /no authenticator takes .* first alone/],
+    ['spire', certificate('spiffe://example.org/a'), /no authenticator takes .* spire alone/],
+    ['clutser', jwt({ iss: 'https://k.example' }), /is not in the configuration: near to cluster, which there is$/],
+    ['unknown', jwt({ iss: 'https://k.example' }), unknown],
+    ['', jwt({ iss: 'https://k.example' }), unknown],
+    ['a-secret'.repeat(1000), joinToken, unknown],
+  ])('%.20s only narrows, and sends no proof where it does not belong', async (name, proof, reason) => {
+    await expect(routerOf(...all).route(proof, name)).rejects.toThrow(rejected(reason))
     expect(calls).toEqual([])
   })
 
@@ -320,6 +324,38 @@ describe('a proof that was verified', () => {
     expect(await verified(token)).toBe(true)
   })
 
+  test('of more than 4 KiB is verified each time', async () => {
+    const { verified } = remembering()
+    const heavy = jwt({ iss: 'https://k.example', groups: 'g'.repeat(4096) })
+    for (let time = 0; time < 2; time++) expect(await verified(heavy)).toBe(true)
+  })
+
+  test('is forgotten when 16 MiB of newer proofs are held, the oldest first', async () => {
+    const { verified } = remembering()
+    const heavy = (index: number) => bearer(`${jwtOf(index)}.${'s'.repeat(4096 - jwtOf(index).length - 1)}`)
+    const jwtOf = (index: number) =>
+      `${encodePart({ alg: 'ES256' })}.${encodePart({ iss: 'https://k.example', index })}`
+    for (let index = 0; index < 4096; index++) await verified(heavy(index))
+    expect(await verified(heavy(0))).toBe(false)
+    await verified(heavy(4096))
+    expect(await verified(heavy(1))).toBe(false)
+    expect(await verified(heavy(4096))).toBe(false)
+    expect(await verified(heavy(0))).toBe(true)
+  })
+
+  test('counts once when two requests verify it at the same time, and not after its time', async () => {
+    const { verified, route, pass } = remembering({ reusableSeconds: 60 })
+    const heavy = (index: number) => bearer(`${jwtOf(index)}.${'s'.repeat(4096 - jwtOf(index).length - 1)}`)
+    const jwtOf = (index: number) =>
+      `${encodePart({ alg: 'ES256' })}.${encodePart({ iss: 'https://k.example', index })}`
+    await verified(heavy(0))
+    for (let index = 1; index < 4096; index++) await Promise.all([route(heavy(index)), route(heavy(index))])
+    expect(await verified(heavy(0))).toBe(false)
+    pass(60)
+    for (let index = 0; index < 4096; index++) expect(await verified(heavy(index))).toBe(true)
+    for (let index = 0; index < 4096; index++) expect(await verified(heavy(index))).toBe(false)
+  })
+
   test('that was rejected is not remembered', async () => {
     const { route } = remembering({ rejects: true })
     for (let time = 0; time < 2; time++) await expect(route(token)).rejects.toThrow(rejected('rejects'))
@@ -337,7 +373,7 @@ describe('a proof that was verified', () => {
   test('a narrowed name does not open what was remembered without it', async () => {
     const { route } = remembering()
     await route(token)
-    await expect(route(token, 'github')).rejects.toThrow(rejected(/no authenticator takes/))
+    await expect(route(token, 'github')).rejects.toThrow(rejected(/not in the configuration: there are cluster$/))
   })
 
   test('of certificates the whole chain counts', async () => {

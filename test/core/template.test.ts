@@ -60,7 +60,7 @@ test.each([
   ["/a/${'}", 'no brace closes it', 3],
   ['/a/${}', 'an expression is missing', 5],
   ['/a/${ }', 'an expression is missing', 5],
-  ['/a/${proof.nope}', 'proof has no nope', 5],
+  ['/a/${proof.nope}', 'proof has no nope', 11],
   ['/a/${proof.subject}/${1 +}', 'unexpected token', 25],
 ])('refuses %j', (text, message, offset) => {
   expect(() => compileTemplate(text, environment)).toThrow(

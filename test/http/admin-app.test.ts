@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Refusal } from '../../src/core/refusal.ts'
 import { createAdminApp } from '../../src/http/admin-app.ts'
 import { createTelemetryLog } from '../support/fake-upstream.ts'
 import { askJwt, bearer, type Document, startGateway, type TestGateway } from '../support/gateway.ts'
@@ -63,6 +64,14 @@ describe('join tokens', () => {
   test('that do not exist are not found', async () => {
     const answer = await gateway.admin('/v1/join-tokens/0000', 'DELETE')
     expect([answer.status, answer.json().code]).toEqual([404, 'not_found'])
+    expect(await lastRecord()).toMatchObject({ operation: 'join_token.revoke', details: { id: '0000' } })
+  })
+
+  test('are revoked by id only, and one in its place is not kept', async () => {
+    const { token } = await gateway.joinToken()
+    expect((await gateway.admin(`/v1/join-tokens/${token}`, 'DELETE')).status).toBe(404)
+    expect(await lastRecord()).toMatchObject({ operation: 'join_token.revoke', decision: 'refused', details: {} })
+    expect((await gateway.admin('/v1/records?limit=1000')).text).not.toContain(token)
   })
 
   test('are listed page by page', async () => {
@@ -95,6 +104,10 @@ describe('join tokens', () => {
     const answer = await post('/v1/join-tokens', body)
     expect([answer.status, answer.json().code]).toEqual([400, 'malformed_request'])
     expect(answer.json().detail).toEqual(expect.any(String))
+    expect(await lastRecord()).toMatchObject({
+      ...{ operation: 'join_token.create', decision: 'refused', code: 'malformed_request' },
+      ...{ reason: answer.json().detail, request_id: answer.json().request_id },
+    })
   })
 })
 
@@ -116,6 +129,10 @@ describe('authorities', () => {
   test('are not activated before verifiers could see them, unless by force', async () => {
     const early = await post('/v1/authorities', { action: 'activate', ring: 'x509' })
     expect([early.status, early.json().code]).toEqual([409, 'conflict'])
+    expect(await lastRecord()).toMatchObject({
+      ...{ operation: 'authority.activate', decision: 'refused', code: 'conflict', details: { ring: 'x509' } },
+      ...{ reason: early.json().detail, request_id: early.json().request_id },
+    })
     const forced = await post('/v1/authorities', { action: 'activate', ring: 'x509', force: true })
     expect(forced.json()).toMatchObject({ ring: 'x509', state: 'active' })
     expect(await lastRecord()).toMatchObject({ operation: 'authority.activate', details: { ring: 'x509' } })
@@ -136,14 +153,29 @@ describe('authorities', () => {
     expect(stale.status).toBe(200)
   })
 
-  test.each<[string, Document, number]>([
-    ['no action', {}, 400],
-    ['another action', { action: 'destroy', id: 'a' }, 400],
-    ['another ring', { action: 'prepare', ring: 'ssh' }, 400],
-    ['an id that is none', { action: 'taint', id: 'none' }, 404],
-    ['an unknown field', { action: 'taint', id: 'none', why: 1 }, 400],
-  ])('are not changed by %s', async (_, body, status) => {
-    expect((await post('/v1/authorities', body)).status).toBe(status)
+  test.each<[string, Document, number, string]>([
+    ['no action', {}, 400, 'authority.change'],
+    ['another action', { action: 'destroy', id: 'a' }, 400, 'authority.change'],
+    ['another ring', { action: 'prepare', ring: 'ssh' }, 400, 'authority.change'],
+    ['an id that is none', { action: 'taint', id: 'none' }, 404, 'authority.taint'],
+    ['an unknown field', { action: 'taint', id: 'none', why: 1 }, 400, 'authority.change'],
+  ])('are not changed by %s', async (_, body, status, operation) => {
+    const answer = await post('/v1/authorities', body)
+    expect(answer.status).toBe(status)
+    const { code, request_id } = answer.json()
+    expect(await lastRecord()).toMatchObject({ operation, decision: 'refused', code, request_id })
+  })
+
+  test('are tainted once: a second time changes nothing, and is no act', async () => {
+    const { items } = await list('/v1/authorities')
+    const { id } = items.find(({ ring, state }) => ring === 'jwt/RS256' && state === 'active') ?? {}
+    const tainted = await post('/v1/authorities', { action: 'taint', id })
+    expect(tainted.json()).toMatchObject({ id, tainted_at: expect.any(String) })
+    const record = await lastRecord()
+    expect(record).toMatchObject({ operation: 'authority.taint', decision: 'granted' })
+    const again = await post('/v1/authorities', { action: 'taint', id })
+    expect([again.status, again.json().tainted_at]).toEqual([200, tainted.json().tainted_at])
+    expect(await lastRecord()).toEqual(record)
   })
 })
 
@@ -192,7 +224,9 @@ describe('records', () => {
 
   test('of the future can not be pruned', async () => {
     expect((await post('/v1/records/prune', { before: '2999-01-01T00:00:00Z' })).status).toBe(400)
+    expect(await lastRecord()).toMatchObject({ operation: 'records.prune', reason: '`before` lies in the future' })
     expect((await post('/v1/records/prune', { before: 'now' })).status).toBe(400)
+    expect(await lastRecord()).toMatchObject({ operation: 'records.prune', decision: 'refused' })
   })
 })
 
@@ -234,6 +268,16 @@ test.each([
   const answer = await gateway.admin(path, method)
   expect([answer.status, answer.headers['content-type']]).toEqual([status, 'application/problem+json'])
   expect(answer.json().request_id).toBe(answer.headers['x-request-id'])
+})
+
+test('an act whose refusal can not be recorded is answered with that', async () => {
+  const refusal = new Refusal('store_unavailable', 'the disk is full')
+  const operator = { recordRefusal: () => Promise.reject(refusal) }
+  const app = createAdminApp({
+    ...{ telemetry: createTelemetryLog(), newRequestId: () => 'id', operator },
+  } as unknown as Parameters<typeof createAdminApp>[0])
+  const answer = await app.request('/v1/join-tokens', { method: 'POST', body: '{}' })
+  expect([answer.status, await answer.json()]).toMatchObject([503, { code: 'store_unavailable' }])
 })
 
 test('a bug is answered 500 and told to the operator', async () => {

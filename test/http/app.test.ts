@@ -98,6 +98,8 @@ describe('at /token a refusal becomes an error of RFC 6749', () => {
     conflict: [400, 'invalid_request'],
     too_large: [413, 'invalid_request'],
     unsupported_media_type: [400, 'invalid_request'],
+    headers_too_large: [431, 'invalid_request'],
+    request_timeout: [408, 'invalid_request'],
     too_many: [429, 'temporarily_unavailable'],
     internal: [500, 'server_error'],
     upstream_failed: [503, 'temporarily_unavailable'],

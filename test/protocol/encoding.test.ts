@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   asBuffer,
-  equalInConstantTime,
   formatBase64,
   formatBase64Url,
   formatHex,
@@ -112,15 +111,6 @@ test.each([
   ['no padding', block.replace('==', '')],
 ])('refuses PEM with %s', (_, text) => {
   expect(() => parsePem('CERTIFICATE', text)).toThrow(expect.objectContaining({ code: 'pem' }))
-})
-
-test.each([
-  ['equal', 'abc', 'abc', true],
-  ['different', 'abc', 'abd', false],
-  ['longer', 'abc', 'abcd', false],
-  ['empty', '', '', true],
-])('compares %s bytes', (_, a, b, expected) => {
-  expect(equalInConstantTime(Buffer.from(a), Buffer.from(b))).toBe(expected)
 })
 
 test('a Buffer of other bytes is the same memory', () => {

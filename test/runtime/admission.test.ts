@@ -8,12 +8,12 @@ function createWorld() {
   const refused: number[] = []
   const gone = new Set<number>()
   let nowMs = 0
-  let unanswered = 0
+  let finished = 0
   let shed = 0
   const admission = createAdmission({
     telemetry: { count: (metric) => void (metric === 'apostille_http_shed_total' && shed++) },
     monotonicMs: () => nowMs,
-    inFlight: () => unanswered,
+    answering: () => answered.length - finished,
     nextTurn: (begin) => turns.push(begin),
   })
   return {
@@ -24,7 +24,6 @@ function createWorld() {
     pending: () => turns.length,
     arrive(...ids: readonly number[]) {
       for (const id of ids) {
-        unanswered += 1
         if (admission.admits()) answered.push(id)
         else
           admission.wait({
@@ -36,7 +35,7 @@ function createWorld() {
     },
     /** So many of those that were begun have their answer. */
     finish(count: number) {
-      unanswered -= count
+      finished += count
     },
     turn(laterMs = 1) {
       nowMs += laterMs

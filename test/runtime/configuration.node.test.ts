@@ -1,5 +1,7 @@
-import { mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { EventEmitter } from 'node:events'
+import fs, { mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { expect, test, vi } from 'vitest'
 import { loadConfiguration, readDocument, watchConfiguration } from '../../src/runtime/configuration.node.ts'
 import { makeStoreDirectory } from '../support/store-directory.ts'
 
@@ -90,9 +92,34 @@ test.each<[string, (file: string, folder: string) => void]>([
     writeFileSync(file, 'a')
   }
   const noticed = Promise.withResolvers<void>()
-  const watcher = watchConfiguration(file, noticed.resolve)
+  const watcher = watchConfiguration(file, noticed.resolve, noticed.reject)
   change(file, folder.path)
   await noticed.promise
   watcher.close()
   expect(await readDocument(file)).toBe('b')
+})
+
+test('a folder that can not be watched is told, and is no error', () => {
+  using folder = makeStoreDirectory()
+  const lost = vi.fn()
+  const watcher = watchConfiguration(folder.file('none/apostille.yaml'), () => undefined, lost)
+  watcher.close()
+  expect(lost.mock.calls).toEqual([[expect.objectContaining({ code: 'ENOENT' })]])
+})
+
+test('a watch that ends is told', () => {
+  using folder = makeStoreDirectory()
+  const system = Object.assign(new EventEmitter(), { close: () => undefined })
+  vi.spyOn(fs, 'watch').mockReturnValue(system as unknown as fs.FSWatcher)
+  syncBuiltinESMExports()
+  try {
+    const lost = vi.fn()
+    const watcher = watchConfiguration(folder.file('apostille.yaml'), () => undefined, lost)
+    system.emit('error', new Error('gone'))
+    watcher.close()
+    expect(lost.mock.calls).toEqual([[new Error('gone')]])
+  } finally {
+    vi.restoreAllMocks()
+    syncBuiltinESMExports()
+  }
 })

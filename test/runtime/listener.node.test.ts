@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { statSync } from 'node:fs'
+import { readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { Agent, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
@@ -12,8 +12,15 @@ const authority = await createTestAuthority()
 const certificate = await authority.issue(['gateway.test'])
 const loopback = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const
 /** Short, so that nobody waits; none of them is reached unless a test means to. */
-const short = { handshakeMs: 100, headersMs: 100, requestMs: 100, idleMs: 60_000, checkMs: 20 }
-const long = { handshakeMs: 60_000, headersMs: 60_000, requestMs: 60_000, idleMs: 60_000, checkMs: 60_000 }
+const short = { handshakeMs: 100, headersMs: 100, requestMs: 100, drainMs: 60_000, idleMs: 60_000, checkMs: 20 }
+const long = {
+  handshakeMs: 60_000,
+  headersMs: 60_000,
+  requestMs: 60_000,
+  drainMs: 60_000,
+  idleMs: 60_000,
+  checkMs: 60_000,
+}
 
 const open: Listener[] = []
 afterEach(async () => {
@@ -277,4 +284,25 @@ test('a unix socket that nobody listens on is taken over, one that is in use is 
   await once(stale, 'close')
   const { target } = await start({ address })
   expect((await send(target, '/')).status).toBe(200)
+})
+
+test('a file that is no socket is left alone where a socket is meant to be', async () => {
+  using folder = makeStoreDirectory()
+  const path = folder.file('seal.key')
+  writeFileSync(path, 'a key')
+  await expect(start({ address: { kind: 'unix', path } })).rejects.toMatchObject({
+    name: 'ListenError',
+    message: expect.stringContaining('no socket'),
+  })
+  expect(readFileSync(path, 'utf8')).toBe('a key')
+})
+
+test('a link to a file is left alone where a socket is meant to be', async () => {
+  using folder = makeStoreDirectory()
+  const key = folder.file('seal.key')
+  writeFileSync(key, 'a key')
+  symlinkSync(key, folder.file('a.sock'))
+  const address = { kind: 'unix', path: folder.file('a.sock') } as const
+  await expect(start({ address })).rejects.toMatchObject({ name: 'ListenError' })
+  expect(readFileSync(address.path, 'utf8')).toBe('a key')
 })

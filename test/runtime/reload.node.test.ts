@@ -38,6 +38,11 @@ test('the same document is taken without a record', async () => {
 
 test.each<[string, () => void, string]>([
   ['a broken document', () => gateway.writeConfig({ identities: [{ spiffe_id: '/a', from: 'nobody' }] }), 'nobody'],
+  [
+    'a document with two mistakes',
+    () => writeFileSync(join(gateway.folder, 'apostille.yaml'), 'trust_domain: Upper\nissuer: x\nlimits: {}\n'),
+    'trust_domain',
+  ],
   ['text that is no YAML', () => writeFileSync(join(gateway.folder, 'apostille.yaml'), 'a: [\n'), ''],
   ['an empty file', () => writeFileSync(join(gateway.folder, 'apostille.yaml'), ''), ''],
   [
@@ -47,7 +52,7 @@ test.each<[string, () => void, string]>([
   ],
   ['no file', () => rmSync(join(gateway.folder, 'apostille.yaml')), 'no configuration'],
 ])('%s is refused, the old one stays, and readiness, metrics, log and records show it', async (_, spoil, text) => {
-  const logged = refusedLines()
+  const [logged, loggedLines] = [refusedLines(), gateway.log.length]
   const before = digest()
   expect(await readiness()).toEqual([200, 'current'])
   spoil()
@@ -62,12 +67,19 @@ test.each<[string, () => void, string]>([
   expect(await readiness()).toEqual([200, 'refused'])
   expect((await gateway.admin('/v1/status')).json()).toMatchObject({ ready: true, configuration: 'refused' })
   expect(await gateway.metric('apostille_config_valid')).toBe(0)
-  expect(await lastRecord()).toMatchObject({ decision: 'refused', details: { in_use: before } })
+  const { reason, ...record } = (await lastRecord()) ?? {}
+  expect(record).toMatchObject({ decision: 'refused', details: { in_use: before, problems: problems.length } })
+  expect(reason).toMatch(/^(1 mistake|[2-9] mistakes)(, line \d)?: \S/)
+  expect(reason).toContain(problems[0]?.message)
   expect(refusedLines()).toBeGreaterThan(logged)
 
   await gateway.reload({})
   expect(await readiness()).toEqual([200, 'current'])
   expect(await gateway.metric('apostille_config_valid')).toBe(1)
+  const lines = gateway.log.slice(loggedLines).filter(({ message }) => message.startsWith('configuration'))
+  expect(lines.at(-1)).toMatchObject({
+    ...{ level: 'info', message: 'configuration is good again, unchanged', fields: { document: before } },
+  })
 })
 
 test.each<[string, Document]>([

@@ -42,11 +42,25 @@ test('that is missing for a store with keys is an error, and none is made', asyn
   expect(() => statSync(file)).toThrow()
 })
 
+test('that a crash left empty is made anew, and only for an empty store', async () => {
+  using folder = makeStoreDirectory()
+  const file = folder.file('seal.key')
+  writeFileSync(file, '')
+  await expect(readSealKey({ seal: { file }, env: {}, storeIsEmpty: false })).rejects.toMatchObject(
+    sealKeyError('holds no seal key'),
+  )
+  expect(readFileSync(file, 'utf8')).toBe('')
+  const input = { seal: { file }, env: {}, storeIsEmpty: true }
+  const made = Buffer.from(await readSealKey(input))
+  expect(Buffer.from(await readSealKey(input)).equals(made)).toBe(true)
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+})
+
 test('that is none is an error without what is in the file', async () => {
   using folder = makeStoreDirectory()
   const file = folder.file('seal.key')
   for (const wrong of [
-    '',
+    '\n',
     'planted-secret',
     Buffer.alloc(31).toString('base64'),
     Buffer.alloc(33).toString('base64'),

@@ -1,18 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import fs, { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { RecordDocument } from '../../src/core/record.ts'
-import { askJwt, startGateway, type TestGateway } from '../support/gateway.ts'
+import { makeWorkload } from '../support/csr.ts'
+import { askJwt, bearer, startGateway, type TestGateway } from '../support/gateway.ts'
 import { openHttp2, openSocket, send, type WireAnswer } from '../support/wire.ts'
 
 const script = join(import.meta.dirname, '../support/serve.ts')
 const api = 'https://api.example.org'
 
 /** A gateway in another process; answers its first line. */
-async function spawnServer(folder: string): Promise<{ readonly child: ChildProcess; readonly line: string }> {
-  const child = spawn(process.execPath, [script, join(folder, 'apostille.yaml')], {
+async function spawnServer(
+  folder: string,
+  ...args: readonly string[]
+): Promise<{ readonly child: ChildProcess; readonly line: string }> {
+  const child = spawn(process.execPath, [script, join(folder, 'apostille.yaml'), ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   const [chunk] = (await once(child.stdout as NonNullable<typeof child.stdout>, 'data')) as [Buffer]
@@ -79,6 +85,39 @@ test('an address that is taken leaves nothing open', async () => {
   if (address.kind !== 'tcp') throw new Error('not listening on a port')
   const listen = { address: `127.0.0.1:${address.port}`, tls: 'off' }
   await expect(startGateway({ document: { listen } })).rejects.toMatchObject({ name: 'ListenError' })
+})
+
+test('a start that fails in its last step leaves nothing open: the process ends, and another can take its place', async () => {
+  const gateway = await startGateway()
+  await gateway.close()
+  const { child, line } = await spawnServer(gateway.folder, 'late')
+  expect(line).toBe('Error')
+  if (child.exitCode === null) await once(child, 'exit')
+  expect(child.exitCode).toBe(1)
+  await using again = await gateway.restart()
+  expect((await askJwt(again, again.issuer.token())).status).toBe(200)
+})
+
+test('where the system lets no more files be watched, it starts and says how to reload', async () => {
+  const full = Object.assign(new Error('ENOSPC: System limit for number of file watchers reached'), { code: 'ENOSPC' })
+  vi.spyOn(fs, 'watch').mockImplementation(() => {
+    throw full
+  })
+  syncBuiltinESMExports()
+  try {
+    await using gateway = await startGateway()
+    expect((await askJwt(gateway, gateway.issuer.token())).status).toBe(200)
+    expect(gateway.log.filter(({ level }) => level === 'warning')).toEqual([
+      {
+        level: 'warning',
+        message: 'changes of the configuration are not seen: reload with SIGHUP or `apostille reload`',
+        fields: { error: full.message },
+      },
+    ])
+  } finally {
+    vi.restoreAllMocks()
+    syncBuiltinESMExports()
+  }
 })
 
 test('a stop finishes what was accepted, signs the head of the records, and refuses what comes after', async () => {
@@ -156,17 +195,31 @@ interface Harvest {
 }
 
 async function hammer(gateway: TestGateway, joinToken: string, harvest: Harvest, enough: number): Promise<void> {
-  const ask = (token: string): Promise<WireAnswer> => askJwt(gateway, token)
   for (let round = 0; ; round++) {
+    const token = round % 4 === 0 ? joinToken : gateway.issuer.token({ jti: String(round) })
     try {
-      const answer = await ask(round % 4 === 0 ? joinToken : gateway.issuer.token({ jti: String(round) }))
-      if (answer.status !== 200) continue
-      harvest.jtis.push(jtiOf(answer))
+      if (round % 3 === 0) {
+        const answer = await askX509(gateway, token)
+        if (answer.status === 200) harvest.serials.push(serialOf(answer))
+      } else {
+        const answer = await askJwt(gateway, token)
+        if (answer.status === 200) harvest.jtis.push(jtiOf(answer))
+      }
     } catch {
       return
     }
     if (harvest.jtis.length >= enough) return
   }
+}
+
+const { csr } = makeWorkload()
+
+function askX509(gateway: TestGateway, token: string): Promise<WireAnswer> {
+  return gateway.send('/v1/svid/x509', { method: 'POST', headers: bearer(token), body: JSON.stringify({ csr }) })
+}
+
+function serialOf(answer: WireAnswer): string {
+  return new X509Certificate(String(answer.json().certificates)).serialNumber.toLowerCase()
 }
 
 function jtiOf(answer: WireAnswer): string {
@@ -201,6 +254,9 @@ test('whatever a caller received is on record after kill -9, and no join token w
   const recorded = new Set(records.map(({ issued }) => issued?.jti))
   expect(harvest.jtis.length).toBeGreaterThan(20 * rounds)
   expect(harvest.jtis.filter((jti) => !recorded.has(jti))).toEqual([])
+  const serials = new Set(records.map(({ issued }) => issued?.serial))
+  expect(harvest.serials.length).toBeGreaterThan(5 * rounds)
+  expect(harvest.serials.filter((serial) => !serials.has(serial))).toEqual([])
   expect((await gateway.admin('/v1/records/verify', 'POST')).json().ok).toBe(true)
 
   const spent = records.filter(({ attributes, decision }) => attributes?.id === id && decision === 'granted').length

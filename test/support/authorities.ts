@@ -8,7 +8,7 @@ import { createSealedKeys } from '../../src/adapters/keys/sealed.ts'
 import { type Authorities, createAuthorities } from '../../src/core/authorities.ts'
 import { type AuthoritySet, readAuthoritySet } from '../../src/core/authority-document.ts'
 import type { Authority, AuthorityState, Ring, RingPlan } from '../../src/core/authority-plan.ts'
-import type { Telemetry } from '../../src/core/telemetry.ts'
+import { silentTelemetry, type Telemetry } from '../../src/core/telemetry.ts'
 import type { ReadUpstreamAuthority } from '../../src/core/upstream.ts'
 import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 import { testNow } from './certificate-authority.ts'
@@ -46,6 +46,8 @@ export interface TestAuthoritiesInput {
   readonly plans?: readonly RingPlan[]
   readonly upstream?: ReadUpstreamAuthority
   readonly now?: Date
+  /** Where measurements go. Default: nowhere. */
+  readonly telemetry?: Telemetry
 }
 
 /** One process. Several share a store. */
@@ -78,7 +80,7 @@ export function createTestAuthorities(input: TestAuthoritiesInput = {}): TestAut
       keys: createSealedKeys({ sealKey, trustDomain, randomBytes }),
       trustDomain: parseTrustDomain(trustDomain),
       randomBytes,
-      telemetry: { count() {}, gauge() {}, observe() {}, log },
+      telemetry: { ...silentTelemetry, ...input.telemetry, log },
       issuer: () => world.issuer,
       plans: () => world.plans,
       upstream: () => world.upstream,

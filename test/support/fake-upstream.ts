@@ -75,6 +75,7 @@ export function createFakeFiles(): FileReader & { readonly texts: Map<string, st
 export interface TelemetryLine {
   readonly name: MetricName | LogLevel
   readonly text?: string
+  /** Absent also for a gauge whose series ends. */
   readonly value?: number
   readonly fields: Fields
 }
@@ -85,7 +86,7 @@ export function createTelemetryLog(): Telemetry & { readonly lines: TelemetryLin
   return {
     lines,
     count: (name, fields = {}, value = 1) => lines.push({ name, value, fields }),
-    gauge: (name, value, fields = {}) => lines.push({ name, value, fields }),
+    gauge: (name, value, fields = {}) => lines.push({ name, ...(value !== undefined && { value }), fields }),
     observe: (name, value, fields = {}) => lines.push({ name, value, fields }),
     log: (name, text, fields = {}) => lines.push({ name, text, fields }),
   }

@@ -64,25 +64,33 @@ export interface DocumentStore extends Pick<Store, 'readDocument' | 'writeDocume
   readonly documents: Map<string, StoredDocument>
   /** What its methods fail with. */
   failure: Error | undefined
+  /** How often one failed. */
+  failed: number
 }
 
 export function createDocumentStore(): DocumentStore {
   const documents = new Map<string, StoredDocument>()
+  const fail = () => {
+    if (store.failure === undefined) return
+    store.failed++
+    throw store.failure
+  }
   const store: DocumentStore = {
     documents,
     failure: undefined,
+    failed: 0,
     async readDocument(name) {
-      if (store.failure) throw store.failure
+      fail()
       return documents.get(name) ?? { version: 0, body: '' }
     },
     async writeDocument(name, expected, body) {
-      if (store.failure) throw store.failure
+      fail()
       if ((documents.get(name)?.version ?? 0) !== expected) return false
       documents.set(name, { version: expected + 1, body })
       return true
     },
     async listDocuments(prefix) {
-      if (store.failure) throw store.failure
+      fail()
       return [...documents].flatMap(([name, { version }]) => (name.startsWith(prefix) ? [{ name, version }] : []))
     },
   }
@@ -116,7 +124,8 @@ export interface Replica extends Federation {
   readonly sequences: () => Readonly<Record<string, number | undefined>>
 }
 
-export function createWorld(): World {
+/** @param random From 0 to 1. */
+export function createWorld(random: () => number = () => 0): World {
   const store = createDocumentStore()
   const endpoints = new Map<string, Endpoint>()
   const asked: string[] = []
@@ -146,7 +155,7 @@ export function createWorld(): World {
       },
       telemetry,
       now,
-      random: () => 0,
+      random,
     })
     return {
       ...federation,

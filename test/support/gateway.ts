@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { createPrometheusMetrics } from '../../src/adapters/telemetry/prometheus.ts'
 import type { RecordDocument } from '../../src/core/record.ts'
 import type { Fields, Telemetry } from '../../src/core/telemetry.ts'
+import type { AdmissionLimits } from '../../src/runtime/admission.node.ts'
 import { type RunningServer, startServer } from '../../src/runtime/server.node.ts'
 import { createOidcIssuer, type OidcIssuer, testAudience, testIssuer } from './oidc-issuer.ts'
 import { send, type WireAnswer, type WireRequest, type WireTarget } from './wire.ts'
@@ -86,6 +87,7 @@ export interface GatewayOptions {
   /** Default: new keys. */
   readonly issuer?: OidcIssuer
   readonly telemetry?: Partial<Telemetry>
+  readonly admission?: Partial<AdmissionLimits>
 }
 
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
@@ -110,7 +112,11 @@ async function open(folder: string, issuer: OidcIssuer, options: GatewayOptions)
   }
   const configFile = join(folder, 'apostille.yaml')
   const settings = { configFile, logLevel: 'info', logFormat: 'json', purpose: 'serve', env: {} } as const
-  const server = await startServer(settings, { telemetry, metrics: metrics.expose })
+  const server = await startServer(settings, {
+    telemetry,
+    metrics: metrics.expose,
+    ...(options.admission && { admission: options.admission }),
+  })
   const target = targetOf(server, options)
   const adminTarget: WireTarget = { address: server.addresses.admin }
   let closed: Promise<void> | undefined

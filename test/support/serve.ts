@@ -1,12 +1,21 @@
-/** Runs a gateway in a process of its own: `serve.ts CONFIG`. Says `ready`, and stops in order at SIGTERM. */
-import { silentTelemetry } from '../../src/core/telemetry.ts'
+/**
+ * Runs a gateway in a process of its own: `serve.ts CONFIG`. Says `ready`, and stops in order at SIGTERM. With
+ * `serve.ts CONFIG late` the last step of the start fails.
+ */
+import { silentTelemetry, type Telemetry } from '../../src/core/telemetry.ts'
 import { startServer } from '../../src/runtime/server.node.ts'
 
-const [configFile = ''] = process.argv.slice(2)
+const [configFile = '', fails] = process.argv.slice(2)
+const telemetry: Telemetry = {
+  ...silentTelemetry,
+  log(_level, message) {
+    if (fails === 'late' && message === 'ready') throw new Error('late')
+  },
+}
 const settings = { configFile, logLevel: 'info', logFormat: 'json', purpose: 'serve', env: process.env } as const
 try {
   const server = await startServer(settings, {
-    telemetry: silentTelemetry,
+    telemetry,
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
   })
   process.once('SIGTERM', () => void server.close())

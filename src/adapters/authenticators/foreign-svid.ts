@@ -1,7 +1,7 @@
 /**
  * SVIDs of a trust domain that we federate with, as proof: rules map them to identities of ours, policies name them.
  *
- * A trust domain vouches only for its own names (DESIGN: promises), so the keys come from the bundle of the trust domain
+ * A trust domain vouches only for its own names, so the keys come from the bundle of the trust domain
  * that the SVID itself is in, and from no other. `iss` of a JWT-SVID says nothing here.
  *
  * @see {@link https://github.com/spiffe/spiffe/blob/main/standards/JWT-SVID.md#6-representation-in-the-spiffe-bundle JWT-SVID §6}
@@ -56,8 +56,9 @@ function verify(proof: Proof, held: HeldBundle, audience: string, now: Date): Ve
       return validateJwtSvid(proof.token, { keys, audience, now, leewaySeconds })
     }
     const authorities = (wanted: TrustDomain) => (wanted === trustDomain ? held.x509Authorities : [])
-    const { spiffeId, leaf } = validateX509Svid(proof.chain, authorities, { now, leewaySeconds })
-    return { spiffeId, claims: {}, expiresAt: leaf.notAfter }
+    const { spiffeId, path } = validateX509Svid(proof.chain, authorities, { now, leewaySeconds })
+    const ends = path.map(({ notAfter }) => notAfter.getTime())
+    return { spiffeId, claims: {}, expiresAt: new Date(Math.min(...ends)) }
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause
     const bundle = `bundle of ${trustDomain}, sequence ${held.bundle.sequence ?? 'unknown'}`

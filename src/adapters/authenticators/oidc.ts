@@ -16,6 +16,7 @@ import type { FileReader } from '../watched-file.ts'
 export interface IssuerDeps {
   readonly connect: ConnectUpstream
   readonly files: FileReader
+  readonly now: () => Date
   /** Milliseconds that only grow. */
   readonly monotonicMs: () => number
   readonly telemetry: Telemetry

@@ -11,15 +11,16 @@ import type { AuthoritySnapshot } from '../../core/authority-snapshot.ts'
 import type { SpiffeConfig } from '../../core/config-authenticators.ts'
 import { Refusal } from '../../core/refusal.ts'
 import type { Certificate } from '../../protocol/certificate.ts'
+import { formatHex } from '../../protocol/encoding.ts'
 import { ProtocolError } from '../../protocol/errors.ts'
 import { firstProofOid, parseFirstProof } from '../../protocol/first-proof.ts'
 import { validateJwtSvid } from '../../protocol/jwt-svid.ts'
 import type { SpiffeId, TrustDomain } from '../../protocol/spiffe-id.ts'
-import { validateX509Svid } from '../../protocol/x509-svid.ts'
+import { maxChainLength, validateX509Svid } from '../../protocol/x509-svid.ts'
 import { createForeignSvidAuthenticator, type ForeignSvidDeps } from './foreign-svid.ts'
 
 /** What of our authorities vouches for SVIDs, with a version that changes when any of it does. */
-export type OwnAuthorities = Pick<AuthoritySnapshot, 'issuer' | 'version' | 'jwtKeys' | 'x509Issuers'>
+export type OwnAuthorities = Pick<AuthoritySnapshot, 'issuer' | 'version' | 'jwtKeys' | 'x509Issuers' | 'tainted'>
 
 export interface SpiffeDeps extends Pick<ForeignSvidDeps, 'bundleOf'> {
   readonly trustDomain: TrustDomain
@@ -40,11 +41,11 @@ function createOwnSvidAuthenticator(config: SpiffeConfig, deps: SpiffeDeps): Aut
     accepts: { trustDomain: config.trust_domain },
     authenticate: async (proof, now) => {
       const all = deps.ours()
-      const ours = { ...all, keysOf: ofDomain(config, all.jwtKeys), issuersOf: ofDomain(config, all.x509Issuers) }
-      const verified = orReject(() =>
-        proof.kind === 'bearer' ? verifyJwt(proof, ours, now) : verifyX509(proof, ours, now),
+      const verified = orReject(
+        () => verify(proof, trusted(config, all, all), now),
+        () => findTaintedSigner(proof, config, all, now),
       )
-      return authentication(config, deps.ours, ours, verified, now)
+      return authentication(config, deps.ours, all, verified, now)
     },
   }
 }
@@ -54,7 +55,11 @@ function ofDomain<T>({ trust_domain }: SpiffeConfig, keys: readonly T[]) {
   return (trustDomain: TrustDomain): readonly T[] => (trustDomain === trust_domain ? keys : [])
 }
 
-interface Trusted extends OwnAuthorities {
+function trusted(config: SpiffeConfig, { issuer }: OwnAuthorities, by: OwnAuthorities['tainted']): Trusted {
+  return { issuer, keysOf: ofDomain(config, by.jwtKeys), issuersOf: ofDomain(config, by.x509Issuers) }
+}
+
+interface Trusted extends Pick<OwnAuthorities, 'issuer'> {
   readonly keysOf: (trustDomain: TrustDomain) => OwnAuthorities['jwtKeys']
   readonly issuersOf: (trustDomain: TrustDomain) => OwnAuthorities['x509Issuers']
 }
@@ -64,6 +69,32 @@ interface Verified {
   readonly claims: Readonly<Record<string, unknown>>
   readonly expiresAt: Date
   readonly use: ProofUse
+}
+
+function verify(proof: Proof, by: Trusted, now: Date): Verified {
+  return proof.kind === 'bearer' ? verifyJwt(proof, by, now) : verifyX509(proof, by, now)
+}
+
+/** The tainted authority that would vouch for what no other one does. */
+function findTaintedSigner(proof: Proof, config: SpiffeConfig, ours: OwnAuthorities, now: Date): string | undefined {
+  const { jwtKeys, x509Issuers } = ours.tainted
+  const jwts = jwtKeys.map((key) => ({ id: key.kid, jwtKeys: [key], x509Issuers: [] }))
+  const x509s = x509Issuers.map((issuer) => ({
+    id: formatHex(issuer.subjectKeyId ?? new Uint8Array()),
+    jwtKeys: [],
+    x509Issuers: [issuer],
+  }))
+  return [...jwts, ...x509s].find((one) => isVerifiedBy(proof, trusted(config, ours, one), now))?.id
+}
+
+function isVerifiedBy(proof: Proof, by: Trusted, now: Date): boolean {
+  try {
+    verify(proof, by, now)
+    return true
+  } catch (error) {
+    if (error instanceof ProtocolError) return false
+    throw error
+  }
 }
 
 /** Only a token that was made for us and for nobody else: one that an API has seen could be sent on by that API. */
@@ -76,6 +107,7 @@ function verifyJwt({ token }: Extract<Proof, { kind: 'bearer' }>, ours: Trusted,
 
 /** Signed by one of our authorities itself: what an intermediate below it signed is somebody else's to renew. */
 function verifyX509({ chain }: Extract<Proof, { kind: 'certificate' }>, ours: Trusted, now: Date): Verified {
+  if (chain.length > maxChainLength) throw new ProtocolError('x509_svid', 'chain length')
   const { spiffeId, leaf } = validateX509Svid(chain.slice(0, 1), ours.issuersOf, { now })
   const use: ProofUse = {
     kind: 'renewal',
@@ -116,11 +148,13 @@ function authentication(
   }
 }
 
-function orReject<T>(verify: () => T): T {
+function orReject<T>(run: () => T, findTainted: () => string | undefined): T {
   try {
-    return verify()
+    return run()
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause
-    throw new Refusal('proof_rejected', `the SVID is not accepted: ${cause.message}`, { cause })
+    const tainted = findTainted()
+    const why = tainted === undefined ? cause.message : `signed by the tainted authority ${tainted}`
+    throw new Refusal('proof_rejected', `the SVID is not accepted: ${why}`, { cause })
   }
 }

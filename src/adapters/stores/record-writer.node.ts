@@ -81,6 +81,7 @@ export async function createRecordWriter(deps: RecordWriterDeps): Promise<Record
   return {
     append,
     head: chain.head,
+    isFailing: report.isFailing,
     close: async () => {
       closed = true
       while (flushing || waiting.length > 0) await (flushing ?? flush())
@@ -185,6 +186,7 @@ type Report = ReturnType<typeof createReport>
 function createReport(telemetry: Telemetry) {
   let failing = false
   return {
+    isFailing: () => failing,
     written: (records: number, durationMs: number) => {
       telemetry.observe('apostille_store_commit_duration_seconds', durationMs / 1000)
       telemetry.observe('apostille_store_commit_records', records)

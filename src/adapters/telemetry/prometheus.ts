@@ -43,7 +43,10 @@ export function createPrometheusMetrics(defaults: (register: Registry) => void):
   return {
     count: (name, labels, by = 1) => counters.get(name)?.inc(plain(labels), by),
     gauge(name, value, labels) {
-      if (labels === undefined) latest.set(name, value)
+      if (value === undefined) {
+        latest.delete(name)
+        gauges.get(name)?.remove(plain(labels))
+      } else if (labels === undefined) latest.set(name, value)
       else gauges.get(name)?.set(plain(labels), value)
     },
     observe: (name, value, labels) => histograms.get(name)?.observe(plain(labels), value),

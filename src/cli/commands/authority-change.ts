@@ -4,9 +4,11 @@
  * @module
  */
 import { Argument, type Command } from 'commander'
-import { openAdmin } from '../admin-call.ts'
-import type { AuthorityDocument } from '../authority.ts'
+import { type Admin, openAdmin } from '../admin-call.ts'
+import type { AuthoritiesDocument, AuthorityDocument } from '../authority.ts'
+import { CliError } from '../cli-error.ts'
 import { act, examples, type OperatorOptions, withConfig } from '../options.ts'
+import { formatMoment } from '../output.ts'
 
 type Action = 'prepare' | 'activate' | 'taint' | 'revoke'
 
@@ -19,6 +21,8 @@ interface ActionRow {
   readonly on: 'ring' | 'id'
   readonly example: string
   readonly done: (authority: AuthorityDocument) => string
+  /** Whether it matters who signs now. */
+  readonly tellsSigner?: true
 }
 
 const exampleId = '3c0b5e8d7a1f49260bd1'
@@ -43,12 +47,14 @@ const actions: Readonly<Record<Action, ActionRow>> = {
     on: 'id',
     example: `authority taint ${exampleId}`,
     done: ({ ring, id }) => `Tainted ${id} of ${ring}`,
+    tellsSigner: true,
   },
   revoke: {
     description: 'Taint this authority and take it out of the bundle: nobody accepts what it signed.',
     on: 'id',
     example: `authority revoke ${exampleId}`,
     done: ({ ring, id }) => `Revoked ${id} of ${ring}`,
+    tellsSigner: true,
   },
 }
 
@@ -77,7 +83,34 @@ export function define(command: Command): void {
   act<ChangeOptions>(command, async (output, options, [named]) => {
     const admin = await openAdmin(options)
     const body = { action, [row.on]: named, ...(options.force && { force: true }) }
-    const authority = await admin.call<AuthorityDocument>({ method: 'POST', path: '/v1/authorities', body })
-    output.result(authority, row.done(authority))
+    const asked = new Date()
+    const authority = await change(admin, body)
+    if (output.format === 'json') return output.result(authority, '')
+    const signer = row.tellsSigner ? await tellSigner(admin, authority.ring) : ''
+    output.result(authority, `${tellDone(row, action, authority, asked)}${signer}`)
   })
+}
+
+async function change(admin: Admin, body: Readonly<Record<string, unknown>>): Promise<AuthorityDocument> {
+  try {
+    return await admin.call<AuthorityDocument>({ method: 'POST', path: '/v1/authorities', body })
+  } catch (error) {
+    if (!(error instanceof CliError) || error.code !== 'conflict' || body['action'] !== 'activate') throw error
+    const { code, message, requestId } = error
+    const hint = 'Wait, or use --force: verifiers that have not fetched the bundle until then refuse its SVIDs.'
+    throw new CliError(message, { code, hint, ...(requestId !== undefined && { requestId }), cause: error })
+  }
+}
+
+/** A second taint changes nothing. */
+function tellDone(row: ActionRow, action: Action, authority: AuthorityDocument, asked: Date): string {
+  const { id, ring, tainted_at: taintedAt } = authority
+  if (action !== 'taint' || taintedAt === undefined || new Date(taintedAt) >= asked) return row.done(authority)
+  return `${id} of ${ring} was tainted before, ${formatMoment(new Date(taintedAt), asked)}`
+}
+
+async function tellSigner(admin: Admin, ring: string): Promise<string> {
+  const { items } = await admin.call<AuthoritiesDocument>({ method: 'GET', path: '/v1/authorities' })
+  const signer = items.find((authority) => authority.ring === ring && authority.state === 'active')
+  return signer === undefined ? '; nothing signs for it now' : `; ${signer.id} signs now`
 }

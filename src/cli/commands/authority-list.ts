@@ -5,13 +5,8 @@
  */
 import type { Command } from 'commander'
 import { openAdmin } from '../admin-call.ts'
-import { type AuthorityDocument, formatAuthorities } from '../authority.ts'
+import { type AuthoritiesDocument, formatAuthorities } from '../authority.ts'
 import { act, examples, type OperatorOptions, withConfig } from '../options.ts'
-
-interface AuthoritiesDocument {
-  readonly items: readonly AuthorityDocument[]
-  readonly next: string | null
-}
 
 export function define(command: Command): void {
   command.description('List the signing authorities of each ring: prepared, active and retiring.')

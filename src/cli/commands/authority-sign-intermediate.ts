@@ -8,7 +8,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { openAdmin } from '../admin-call.ts'
 import { makeFolder, readTextFile, writeFileWhole } from '../files.ts'
 import { makeKey, type NewKey, requestText } from '../new-key.ts'
-import { act, examples, type OperatorOptions, withConfig } from '../options.ts'
+import { act, examples, type OperatorOptions, withConfig, withRequired } from '../options.ts'
 import { formatFields, formatMoment } from '../output.ts'
 import { parseDuration } from '../values.ts'
 
@@ -26,11 +26,13 @@ interface IntermediateDocument {
 }
 
 export function define(command: Command): void {
-  command
-    .description(
-      'Sign an X.509 intermediate below our active authority, held to the URIs of our trust domain: for another issuer of it, such as a SPIRE server with a `disk` upstream authority. DIR gets intermediate.pem (0644), intermediate.key (0600, unless a CSR is given) and bundle.pem (0644). What it signs chains to our root; none of it can be renewed with us.',
-    )
-    .requiredOption('--out <dir>', 'required: folder for the files; made when it is not there')
+  command.description(
+    'Sign an X.509 intermediate below our active authority, held to the URIs of our trust domain: for another issuer of it, such as a SPIRE server with a `disk` upstream authority. DIR gets intermediate.pem (0644), intermediate.key (0600, unless a CSR is given) and bundle.pem (0644). What it signs chains to our root; none of it can be renewed with us.',
+  )
+  withRequired(
+    withConfig(command),
+    new Option('--out <dir>', 'required: folder for the files; made when it is not there'),
+  )
     .option('--csr <file>', 'PKCS#10 for a key of your own (default: a P-256 key is made here)')
     .addOption(
       new Option('--ttl <duration>', 'how long it lives, at most what is left of our authority')
@@ -45,7 +47,7 @@ export function define(command: Command): void {
         .argParser(parsePathLength)
         .default(1),
     )
-  examples(withConfig(command), 'authority sign-intermediate --out ./spire-upstream --ttl 30d')
+  examples(command, 'authority sign-intermediate --out ./spire-upstream --ttl 30d')
   act<SignOptions>(command, async (output, options) => {
     const key = options.csr === undefined ? await makeKey('ec-p256') : undefined
     const csr =
@@ -73,7 +75,7 @@ export function define(command: Command): void {
 
 function parsePathLength(text: string): number {
   if (/^[0-7]$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('Expected a number from 0 to 7.')
+  throw new InvalidArgumentError('expected a number from 0 to 7.')
 }
 
 async function save(folder: string, signed: IntermediateDocument, key: NewKey | undefined, roots: string) {

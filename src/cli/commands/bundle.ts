@@ -11,7 +11,7 @@ import { openServer, readJsonAnswer } from '../server-call.ts'
 
 interface BundleOptions extends OperatorOptions, Omit<ServerOptions, 'server'> {
   readonly server?: URL
-  readonly format: 'json' | 'pem'
+  readonly format?: 'json' | 'pem'
   readonly out?: string
 }
 
@@ -21,20 +21,22 @@ export function define(command: Command): void {
   )
   withOptionalServer(command)
     .addOption(
-      new Option('--format <format>', 'json: the SPIFFE bundle; pem: its X.509 authorities')
-        .choices(['json', 'pem'])
-        .default('json'),
+      new Option(
+        '--format <format>',
+        'json: the SPIFFE bundle; pem: its X.509 authorities (default: json, but pem where --out ends in .pem or .crt)',
+      ).choices(['json', 'pem']),
     )
     .option('--out <file>', 'write it to this file, mode 0644, by rename (default: standard output)')
   examples(
     command,
-    'bundle --format pem --out ca.pem',
+    'bundle --out ca.pem',
     'bundle --server https://id.example.org',
-    'bundle --server https://id.example.org --format pem --out bundle.pem',
+    'bundle --server https://id.example.org --format pem',
   )
   act<BundleOptions>(command, async (output, options) => {
-    const text = await readBundle(options, `/v1/bundle?format=${options.format}`)
-    const value = options.format === 'json' ? readJsonAnswer(text) : { pem: text }
+    const format = options.format ?? (/\.(?:pem|crt)$/i.test(options.out ?? '') ? 'pem' : 'json')
+    const text = await readBundle(options, `/v1/bundle?format=${format}`)
+    const value = format === 'json' ? readJsonAnswer(text) : { pem: text }
     if (options.out === undefined) return output.result(value, text)
     await writeFileWhole(options.out, text, 0o644)
     output.result({ file: options.out }, `Wrote ${options.out}`)

@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import { checkConfiguration } from '../../runtime/check.node.ts'
 import { DocumentError } from '../../runtime/configuration.node.ts'
 import { CliError } from '../cli-error.ts'
+import { missingConfigurationHint } from '../dev-configuration.ts'
 import { formatDiagnostics } from '../diagnostics.ts'
 import { act, configOption, examples, type OperatorOptions, withOutput } from '../options.ts'
 
@@ -34,6 +35,7 @@ async function check(file: string) {
     return await checkConfiguration(file)
   } catch (cause) {
     if (!(cause instanceof DocumentError)) throw cause
-    throw new CliError(cause.message, { code: 'configuration', cause })
+    const hint = cause.missing ? missingConfigurationHint() : undefined
+    throw new CliError(cause.message, { code: 'configuration', ...(hint !== undefined && { hint }), cause })
   }
 }

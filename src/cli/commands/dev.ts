@@ -83,7 +83,11 @@ function trials({ url, files }: DevServer): readonly Trial[] {
       title: 'What was asked, and what was decided?',
       command: `${program} records list --config ${quote(files.config)}`,
     },
-    { title: 'The keys that verify the tokens', command: `curl -sS --cacert ${quote(files.ca)} ${url}/keys` },
+    { title: 'The keys that verify the tokens', command: `curl -sS --cacert ${quote(files.ca)} ${url}/keys; echo` },
+    {
+      title: 'A JWT-SVID, over HTTP alone',
+      command: `curl -sS --cacert ${quote(files.ca)} -H "Authorization: Bearer $(cat ${quote(files.token)})" -H 'Content-Type: application/json' -d '{"audience":["demo"]}' ${url}/v1/svid/jwt; echo`,
+    },
   ]
 }
 

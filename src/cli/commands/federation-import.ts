@@ -4,16 +4,17 @@
  * @module
  */
 import { dirname, join } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { ProtocolError } from '../../protocol/errors.ts'
-import { parseTrustDomain } from '../../protocol/spiffe-id.ts'
+import { parseTrustDomain, type TrustDomain } from '../../protocol/spiffe-id.ts'
 import { parseTrustBundle } from '../../protocol/trust-bundle.ts'
 import { convertToTrustBundle } from '../../protocol/trust-bundle-conversion.ts'
 import { openAdmin } from '../admin-call.ts'
 import { CliError } from '../cli-error.ts'
 import { makeFolder, readTextFile, writeFileWhole } from '../files.ts'
-import { act, examples, type OperatorOptions, withConfig } from '../options.ts'
+import { act, examples, type OperatorOptions, withConfig, withRequired } from '../options.ts'
 import { formatFields } from '../output.ts'
+import { collect } from '../values.ts'
 
 interface ImportOptions extends OperatorOptions {
   readonly from: readonly string[]
@@ -21,27 +22,28 @@ interface ImportOptions extends OperatorOptions {
   readonly load?: true
 }
 
-const collect = (value: string, before: readonly string[] = []) => [...before, value]
-
 export function define(command: Command): void {
   command
     .description(
       'Make the first bundle of a trust domain from what its operators gave you: a SPIFFE bundle, PEM certificates, or a JWK Set. It is written to trust-bundles/<trust-domain>.json beside the configuration, which `federation.<trust-domain>.bundle` names.',
     )
-    .argument('<trust-domain>', 'whose bundle it is')
-    .requiredOption(
+    .argument('<trust-domain>', 'whose bundle it is', parseName)
+  withRequired(
+    withConfig(command),
+    new Option(
       '--from <file>',
       'required: SPIFFE JSON, PEM or JWK Set; - is standard input; may be given several times, such as for PEM and JWKS',
-      collect,
-    )
+    ).argParser(collect),
+  )
     .option('--out <file>', 'where to write it (default: trust-bundles/<trust-domain>.json beside the configuration)')
     .option('--load', 'also give it to the running gateway, in place of what it holds (default: only write the file)')
   examples(
-    withConfig(command),
+    command,
     'federation import spire.example --from bundle.json',
     'federation import spire.example --from roots.pem --from jwks.json --load',
   )
-  act<ImportOptions>(command, async (output, options, [name = '']) => {
+  act<ImportOptions>(command, async (output, options, args) => {
+    const name = args[0] as TrustDomain
     const bundle = await convert(name, options.from)
     const file = options.out ?? join(dirname(options.config), 'trust-bundles', `${name}.json`)
     if (options.out === undefined) await makeFolder(dirname(file))
@@ -60,10 +62,18 @@ export function define(command: Command): void {
   })
 }
 
-async function convert(name: string, files: readonly string[]) {
+function parseName(text: string): TrustDomain {
+  try {
+    return parseTrustDomain(text)
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause
+    throw new InvalidArgumentError('expected the name of a trust domain, such as spire.example.')
+  }
+}
+
+async function convert(trustDomain: TrustDomain, files: readonly string[]) {
   const texts = await Promise.all(files.map((file) => readTextFile(file, 'the bundle')))
   try {
-    const trustDomain = parseTrustDomain(name)
     const document = convertToTrustBundle(trustDomain, texts)
     const { x509Authorities, jwtAuthorities } = parseTrustBundle(trustDomain, document)
     return { document, x509Authorities: x509Authorities.length, jwtAuthorities: jwtAuthorities.length }

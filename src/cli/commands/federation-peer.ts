@@ -8,6 +8,7 @@ import { type Admin, openAdmin } from '../admin-call.ts'
 import { CliError } from '../cli-error.ts'
 import { writeFileWhole } from '../files.ts'
 import { act, examples, type OperatorOptions, withConfig } from '../options.ts'
+import { createOutput } from '../output.ts'
 import { formatPeer, type PeerDocument } from '../peer.ts'
 
 interface PeerOptions extends OperatorOptions {
@@ -36,7 +37,8 @@ export function define(command: Command): void {
     const path = `/v1/federation/${encodeURIComponent(trustDomain)}`
     if (action === 'export') {
       const bundle = await readBundle(admin, path, trustDomain)
-      if (options.out === undefined) return output.result(JSON.parse(bundle), bundle)
+      // As it is in either format: a sequence number above 2^53 would not survive being read.
+      if (options.out === undefined) return createOutput('text').result(undefined, bundle)
       await writeFileWhole(options.out, bundle, 0o644)
       return output.result({ file: options.out }, `Wrote ${options.out}`)
     }

@@ -28,7 +28,7 @@ export function define(command: Command): void {
   act<OperatorOptions>(command, async (output, options) => {
     const admin = await openAdmin(options)
     const { status, body } = await admin.ask<ReloadDocument | undefined>({ method: 'POST', path: '/v1/reload' })
-    if (body?.digest === undefined) throw problemError(status, body, 'operator')
+    if (body?.digest === undefined) throw problemError(status, body, { who: 'operator' })
     if (!body.applied && output.format === 'text') throw refusal(options.config, body)
     output.result(body, () => describe(options.config, body))
     if (!body.applied) process.exitCode = 1

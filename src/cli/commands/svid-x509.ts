@@ -9,7 +9,7 @@ import { type Certificate, parseCertificate } from '../../protocol/certificate.t
 import { formatHex, parsePem } from '../../protocol/encoding.ts'
 import { ProtocolError } from '../../protocol/errors.ts'
 import { CliError } from '../cli-error.ts'
-import { makeFolder, writeFileWhole } from '../files.ts'
+import { makeFolder, writeFilesWhole } from '../files.ts'
 import { type KeyTypeName, makeKey, type NewKey, requestText } from '../new-key.ts'
 import { act, examples, type WorkloadOptions, withProof, withRequired } from '../options.ts'
 import { formatFields, formatMoment } from '../output.ts'
@@ -90,7 +90,7 @@ function readLeaf(certificates: unknown): Certificate | undefined {
   }
 }
 
-/** The certificate goes last: whoever waits for it finds its key there. */
+/** The certificate goes after its key: whoever waits for it finds the key there. */
 async function save(folder: string, svid: X509SvidDocument, { privateKey }: NewKey) {
   const files = {
     certificate: join(folder, 'svid.pem'),
@@ -98,8 +98,11 @@ async function save(folder: string, svid: X509SvidDocument, { privateKey }: NewK
     bundle: join(folder, 'bundle.pem'),
   }
   await makeFolder(folder)
-  await writeFileWhole(files.bundle, svid.bundle, 0o644)
-  await writeFileWhole(files.key, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600)
-  await writeFileWhole(files.certificate, svid.certificates, 0o644)
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  await writeFilesWhole(folder, [
+    { path: files.key, content: key, mode: 0o600 },
+    { path: files.certificate, content: svid.certificates, mode: 0o644 },
+    { path: files.bundle, content: svid.bundle, mode: 0o644 },
+  ])
   return files
 }

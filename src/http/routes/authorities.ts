@@ -9,6 +9,7 @@ import type { AuthorityChange } from '../../core/authority-changes.ts'
 import type { Authority, Ring } from '../../core/authority-plan.ts'
 import type { Operator } from '../../core/operator.ts'
 import { formatPem } from '../../protocol/encoding.ts'
+import { shortId } from '../admin-act.ts'
 import type { AdminEnv } from '../admin-app.ts'
 import { readJsonBody } from '../body.ts'
 
@@ -35,10 +36,14 @@ export function authorityRoutes(operator: Pick<Operator, 'listAuthorities' | 'ch
   return new Hono<AdminEnv>()
     .get('/', (c) => c.json({ items: operator.listAuthorities().map(authorityDocument), next: null }))
     .post('/', async (c) => {
+      c.set('act', { operation: 'authority.change' })
       const change = readJsonBody(await c.req.text(), authorityChangeBody) as AuthorityChange & { ring?: Ring }
+      const details = 'id' in change ? shortId(change.id) : { ring: change.ring }
+      c.set('act', { operation: `authority.${change.action}`, details })
       return c.json(authorityDocument(await operator.changeAuthority(c.get('requestId'), change)))
     })
     .post('/sign-intermediate', async (c) => {
+      c.set('act', { operation: 'authority.sign_intermediate' })
       const { csr, ttl_seconds, path_length } = readJsonBody(await c.req.text(), intermediateBody)
       const request = { csr, ttlSeconds: ttl_seconds, pathLength: path_length }
       const signed = await operator.signIntermediate(c.get('requestId'), request)

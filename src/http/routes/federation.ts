@@ -3,49 +3,57 @@
  *
  * @module
  */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import * as z from 'zod'
 import type { Federation, PeerStatus } from '../../core/federation.ts'
 import { Refusal } from '../../core/refusal.ts'
-import { ProtocolError } from '../../protocol/errors.ts'
-import { parseTrustDomain, type TrustDomain } from '../../protocol/spiffe-id.ts'
+import type { TrustDomain } from '../../protocol/spiffe-id.ts'
 import { maxTrustBundleBytes } from '../../protocol/trust-bundle.ts'
 import type { AdminEnv } from '../admin-app.ts'
 import { readJsonBody } from '../body.ts'
+import { readListQuery } from '../list-query.ts'
 
 export const refreshBody = z.strictObject({ accept_older: z.boolean().default(false) })
 export const importBody = z.strictObject({ bundle: z.string().min(1).max(maxTrustBundleBytes) })
 
 export function federationRoutes(federation: Federation) {
   return new Hono<AdminEnv>()
-    .get('/', (c) => c.json({ items: federation.list().map(peerDocument), next: null }))
+    .get('/', (c) => {
+      const { limit, after = '' } = readListQuery(c.req.query())
+      const peers = federation.list().filter(({ trustDomain }) => trustDomain > after)
+      const items = peers.sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1)).slice(0, limit)
+      return c.json({
+        items: items.map(peerDocument),
+        next: peers.length > limit ? (items.at(-1)?.trustDomain ?? null) : null,
+      })
+    })
     .get('/:trust_domain', (c) => c.json(peerDetails(requirePeer(federation, c.req.param('trust_domain')))))
     .post('/:trust_domain/refresh', async (c) => {
+      const trustDomain = begin(c, federation, 'federation.refresh')
       const { accept_older: acceptOlder } = readJsonBody((await c.req.text()) || '{}', refreshBody)
       const options = { acceptOlder, requestId: c.get('requestId') }
-      return c.json(peerDocument(await federation.refreshPeer(readTrustDomain(c.req.param('trust_domain')), options)))
+      return c.json(peerDocument(await federation.refreshPeer(trustDomain, options)))
     })
     .post('/:trust_domain/import', async (c) => {
+      const trustDomain = begin(c, federation, 'federation.import')
       const { bundle } = readJsonBody(await c.req.text(), importBody)
-      const trustDomain = readTrustDomain(c.req.param('trust_domain'))
       return c.json(peerDocument(await federation.importBundle(trustDomain, bundle, c.get('requestId'))))
     })
 }
 
-function requirePeer(federation: Federation, name: string): PeerStatus {
+/** Names the act for the record of its refusal; what it succeeds in has records of its own. */
+function begin(c: Context<AdminEnv>, federation: Federation, operation: string): TrustDomain {
+  c.set('act', { operation })
+  const { trustDomain } = requirePeer(federation, c.req.param('trust_domain'))
+  c.set('act', { operation, details: { trust_domain: trustDomain } })
+  return trustDomain
+}
+
+function requirePeer(federation: Federation, name: string | undefined): PeerStatus {
   const peer = federation.list().find(({ trustDomain }) => trustDomain === name)
   if (peer === undefined)
     throw new Refusal('not_found', 'no such peer', { detail: 'the configuration has no federation of this name' })
   return peer
-}
-
-function readTrustDomain(text: string): TrustDomain {
-  try {
-    return parseTrustDomain(text)
-  } catch (cause) {
-    if (!(cause instanceof ProtocolError)) throw cause
-    throw new Refusal('not_found', cause.message, { detail: 'this is no trust domain', cause })
-  }
 }
 
 function peerDocument({ trustDomain, endpoint, state, held }: PeerStatus) {

@@ -7,6 +7,7 @@ import { Hono } from 'hono'
 import * as z from 'zod'
 import type { Operator } from '../../core/operator.ts'
 import type { StoredJoinToken } from '../../core/store.ts'
+import { shortId } from '../admin-act.ts'
 import type { AdminEnv } from '../admin-app.ts'
 import { readJsonBody } from '../body.ts'
 import { readListQuery } from '../list-query.ts'
@@ -37,6 +38,7 @@ export function joinTokenRoutes(operator: JoinTokenOperator) {
       })
     })
     .post('/', async (c) => {
+      c.set('act', { operation: 'join_token.create' })
       const body = readJsonBody(await c.req.text(), joinTokenBody)
       const { token, stored } = await operator.createJoinToken(c.get('requestId'), {
         authenticator: body.authenticator,
@@ -47,9 +49,11 @@ export function joinTokenRoutes(operator: JoinTokenOperator) {
       })
       return c.json({ ...joinTokenDocument(stored), token }, 201)
     })
-    .delete('/:id', async (c) =>
-      c.json(joinTokenDocument(await operator.revokeJoinToken(c.get('requestId'), c.req.param('id')))),
-    )
+    .delete('/:id', async (c) => {
+      const id = c.req.param('id')
+      c.set('act', { operation: 'join_token.revoke', details: shortId(id) })
+      return c.json(joinTokenDocument(await operator.revokeJoinToken(c.get('requestId'), id)))
+    })
 }
 
 function joinTokenDocument(token: StoredJoinToken) {

@@ -66,6 +66,7 @@ export function recordRoutes(records: Records) {
       return c.json({ ok: reports.every(({ findings }) => findings.length === 0), chains: reports.map(reportDocument) })
     })
     .post('/prune', async (c) => {
+      c.set('act', { operation: 'records.prune' })
       const { before } = readJsonBody(await c.req.text(), pruneBody)
       return c.json(await records.prune({ before: new Date(before), requestId: c.get('requestId') }))
     })

@@ -35,6 +35,8 @@ const oauthErrors: Readonly<Record<RefusalCode, OAuthError>> = {
   conflict: { error: 'invalid_request', status: 400 },
   too_large: { error: 'invalid_request', status: 413 },
   unsupported_media_type: { error: 'invalid_request', status: 400 },
+  headers_too_large: { error: 'invalid_request', status: 431 },
+  request_timeout: { error: 'invalid_request', status: 408 },
   too_many: { error: 'temporarily_unavailable', status: 429 },
   internal: { error: 'server_error', status: 500 },
   upstream_failed: { error: 'temporarily_unavailable', status: 503 },

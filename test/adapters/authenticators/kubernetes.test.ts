@@ -75,6 +75,7 @@ function setUp(changed: Partial<KubernetesConfig> = {}) {
       return { request: upstream.request, close: async () => void closed.push(place) }
     },
     files,
+    now: () => new Date(clock.monotonicMs()),
     monotonicMs: clock.monotonicMs,
     telemetry: silentTelemetry,
     shareFetches: true,

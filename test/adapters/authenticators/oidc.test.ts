@@ -54,6 +54,7 @@ function connect(changed: Partial<OidcConfig>): Authenticator {
   const made = createOidcAuthenticator(config, {
     connect: connectUpstream,
     files,
+    now: () => new Date(clock.monotonicMs()),
     monotonicMs: clock.monotonicMs,
     telemetry: silentTelemetry,
     shareFetches: true,

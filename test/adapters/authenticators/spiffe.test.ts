@@ -156,8 +156,8 @@ describe('a JWT-SVID of ours', () => {
 
   test('is good while its authority retires, and no more once that is tainted or revoked', async () => {
     for (const [action, reason] of [
-      ['taint', /no such key/],
-      ['revoke', /no such key/],
+      ['taint', 'tainted'],
+      ['revoke', 'no such key'],
     ] as const) {
       const own = await running()
       const proof = await jwt({ of: own })
@@ -165,8 +165,16 @@ describe('a JWT-SVID of ours', () => {
       await own.authorities.change({ action: 'activate', ring: 'jwt/ES256', force: true })
       await authenticate(proof, testNow, own)
       await own.authorities.change({ action, id })
-      await expect(authenticate(proof, testNow, own)).rejects.toThrow(rejected(reason))
+      const told = reason === 'tainted' ? `: signed by the tainted authority ${id}$` : reason
+      await expect(authenticate(proof, testNow, own)).rejects.toThrow(rejected(new RegExp(told)))
     }
+  })
+
+  test('of a tainted authority is not told as such where something else is wrong with it, too', async () => {
+    const own = await running()
+    const proof = await jwt({ of: own, ttlSeconds: 60 })
+    await own.authorities.change({ action: 'taint', id: own.one('active', 'jwt/ES256').id })
+    await expect(authenticate(proof, later(61), own)).rejects.toThrow(rejected(/no such key/))
   })
 
   test('what was remembered of it ends with the set of authorities that it was verified with', async () => {
@@ -281,7 +289,8 @@ describe('an X.509-SVID of ours', () => {
       expect(stillHolds?.()).toBe(true)
       await own.authorities.change({ action, id })
       expect(stillHolds?.()).toBe(false)
-      await expect(authenticate(proof, testNow, own)).rejects.toThrow(rejected(/certificate_path/))
+      const told = action === 'taint' ? `: signed by the tainted authority ${id}$` : 'certificate_path'
+      await expect(authenticate(proof, testNow, own)).rejects.toThrow(rejected(new RegExp(told)))
     }
   })
 })

@@ -168,6 +168,17 @@ describe('a write that fails', () => {
     expect(await isWhole()).toBe(true)
   })
 
+  test('is failing until one succeeds', async () => {
+    const writer = await createWriter()
+    expect(writer.isFailing()).toBe(false)
+    interfere = () => Promise.reject(full)
+    await expect(writer.append([entry('a')])).rejects.toThrow()
+    expect(writer.isFailing()).toBe(true)
+    interfere = (_, keep) => keep()
+    await writer.append([entry('b')])
+    expect(writer.isFailing()).toBe(false)
+  })
+
   test('is said once, and that it works again as well', async () => {
     const lines: string[] = []
     const writer = await createWriter({ telemetry: { ...silentTelemetry, log: (level) => void lines.push(level) } })

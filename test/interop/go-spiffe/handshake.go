@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"path/filepath"
 	"time"
 
+	"github.com/spiffe/go-spiffe/v2/bundle/spiffebundle"
 	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
@@ -19,12 +21,9 @@ type parties struct {
 	peer   tlsconfig.Authorizer
 }
 
+// loadParties takes the peer's authorities from the bundle file, which may be those of another trust domain.
 func loadParties(certFile, keyFile, bundleFile, peer string) (parties, error) {
 	svid, err := x509svid.Load(certFile, keyFile)
-	if err != nil {
-		return parties{}, err
-	}
-	bundle, err := x509bundle.Load(trustDomain, bundleFile)
 	if err != nil {
 		return parties{}, err
 	}
@@ -32,7 +31,23 @@ func loadParties(certFile, keyFile, bundleFile, peer string) (parties, error) {
 	if err != nil {
 		return parties{}, err
 	}
+	bundle, err := loadAuthorities(id.TrustDomain(), bundleFile)
+	if err != nil {
+		return parties{}, err
+	}
 	return parties{svid, bundle, tlsconfig.AuthorizeID(id)}, nil
+}
+
+// loadAuthorities reads PEM, or a SPIFFE bundle document from a file whose name ends so.
+func loadAuthorities(of spiffeid.TrustDomain, file string) (*x509bundle.Bundle, error) {
+	if filepath.Ext(file) != ".json" {
+		return x509bundle.Load(of, file)
+	}
+	bundle, err := spiffebundle.Load(of, file)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.X509Bundle(), nil
 }
 
 // serve answers each connection with a line: the peer's ID, or "-" for a peer that was refused.

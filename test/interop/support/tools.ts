@@ -34,6 +34,12 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/python.test.ts': ['python', 'flock'],
   'test/interop/openssl.test.ts': ['openssl'],
   'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],
+  'test/interop/spire-federation.test.ts': ['go', 'flock', 'gcc'],
+  'test/interop/spire-bundle.test.ts': ['go', 'flock', 'gcc'],
+  'test/interop/spire-rotation.test.ts': ['go', 'flock', 'gcc'],
+  'test/interop/spire-follows-us.test.ts': ['go', 'flock', 'gcc'],
+  'test/interop/spire-oidc.test.ts': ['go', 'flock', 'gcc'],
+  'test/interop/spire-upstream.test.ts': ['go', 'flock', 'gcc', 'openssl'],
 }
 
 /** @throws {Error} with `CI=true`, when anything would be left out */

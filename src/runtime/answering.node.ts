@@ -1,0 +1,75 @@
+/**
+ * The requests that keep the process itself busy: begun, whole, and not answered yet.
+ *
+ * What waits for its peer is none of them, be it a body that does not come or an answer that is not taken: a handful of
+ * connections could otherwise fill any limit and keep everybody else out.
+ *
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants, type Http2ServerRequest } from 'node:http2'
+
+export interface Answering {
+  /** From here on the request counts, as soon as its body was read, until its answer was given to Node. */
+  readonly begin: (request: IncomingMessage, response: ServerResponse) => void
+  readonly count: () => number
+}
+
+/**
+ * @param maxUnread Requests whose body is not whole, each of which may hold the largest body that is read. The oldest
+ *   one is cut off for the next one: honest bodies arrive within moments. Default 4,000.
+ */
+export function createAnswering(maxUnread = 4_000): Answering {
+  const unread = new Set<IncomingMessage>()
+  let count = 0
+
+  function awaitBody(request: IncomingMessage): void {
+    unread.add(request)
+    if (unread.size <= maxUnread) return
+    const [oldest] = unread
+    if (oldest === undefined) return
+    unread.delete(oldest)
+    cutOff(oldest)
+  }
+
+  function begin(request: IncomingMessage, response: ServerResponse): void {
+    const { end } = response
+    let counted = false
+    let over = false
+    const whole = () => {
+      unread.delete(request)
+      if (over || counted) return
+      counted = true
+      count += 1
+    }
+    const done = () => {
+      if (over) return
+      over = true
+      unread.delete(request)
+      if (counted) count -= 1
+    }
+    // Of HTTP/2 `finish` comes when the peer has taken the answer, and of pipelined requests even later.
+    response.end = ((...given: Parameters<typeof end>) => {
+      done()
+      return Reflect.apply(end, response, given)
+    }) as typeof end
+    response.on('close', done)
+    if (hasBody(request)) {
+      request.on('end', whole)
+      awaitBody(request)
+    } else whole()
+  }
+
+  return { begin, count: () => count }
+}
+
+function hasBody(request: IncomingMessage | Http2ServerRequest): boolean {
+  if ('stream' in request) return !request.stream.endAfterHeaders
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers
+  return encoding !== undefined || Number(length) > 0
+}
+
+function cutOff(request: IncomingMessage | Http2ServerRequest): void {
+  if ('stream' in request) request.stream.close(constants.NGHTTP2_CANCEL)
+  else request.destroy()
+}
