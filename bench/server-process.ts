@@ -54,7 +54,10 @@ export async function startServerProcess(
   const startedMs = performance.now()
   const child = spawnOn(cores.server, [...serverProgram().command, config], { stdio: ['ignore', log.fd, log.fd] })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const startMs = await untilReady(startedMs, port, logFile, () => child.exitCode !== null)
+  const startMs = await untilReady(startedMs, port, logFile, () => child.exitCode !== null).catch((error: unknown) => {
+    child.kill('SIGKILL')
+    throw error
+  })
   await log.close()
   return {
     pid: child.pid ?? 0,

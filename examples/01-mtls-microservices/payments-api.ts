@@ -109,7 +109,9 @@ function summarise(): void {
   const { requests, failures, ticks, own, peer } = seen
   console.log(`${requests} requests, ${failures} failed`)
   console.log(`${own.size} certificates of mine, ${peer.size} of the backend`)
-  console.log(`${ticks} ticks over the connection that was opened at the start`)
+  console.log(
+    `${ticks} ticks, which the backend sends four times a second, over the connection that was opened at the start`,
+  )
 }
 
 function describe({ serialNumber, expiresAt }: X509Svid): string {

@@ -33,6 +33,6 @@ export function summariseDetails(operation: string, details: Details | undefined
   return summary === '' ? undefined : summary
 }
 
-function summariseIds({ ring, id }: Details): string {
-  return [ring, id === undefined ? undefined : shortId(id)].filter((part) => part !== undefined).join(' ')
+function summariseIds({ trust_domain, ring, id }: Details): string {
+  return [trust_domain, ring, id === undefined ? undefined : shortId(id)].filter((part) => part !== undefined).join(' ')
 }

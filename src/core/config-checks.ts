@@ -194,5 +194,7 @@ function checkTtls({ authorities, identities }: ReadableDocument): readonly Foun
 function checkTtl(path: Found['path'], ttlSeconds: number, authorityTtlSeconds: number, key: string): readonly Found[] {
   const most = slotSeconds(authorityTtlSeconds)
   if (ttlSeconds <= most) return []
-  return [{ path, message: `at most a third of ${key}, which is ${formatDuration(most)}: shorten this or lengthen that` }]
+  return [
+    { path, message: `at most a third of ${key}, which is ${formatDuration(most)}: shorten this or lengthen that` },
+  ]
 }

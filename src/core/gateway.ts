@@ -18,7 +18,7 @@ import {
   type SvidRequest,
 } from './issue-svids.ts'
 import { createIdentityLister, type ListedIdentity } from './list-identities.ts'
-import { createBundlePublisher, type PublishedDocument, type PublishedDocuments } from './published-documents.ts'
+import { type BundleDocuments, createBundlePublisher, type PublishedDocuments } from './published-documents.ts'
 import type { RecordKeeper } from './record-keeper.ts'
 import { Refusal } from './refusal.ts'
 import type { Store } from './store.ts'
@@ -47,7 +47,7 @@ export interface Gateway {
   /** OIDC discovery, key set and bundle. @throws {Refusal} `no_authority` */
   readonly published: () => PublishedDocuments
   /** The bundle of a trust domain that we federate with; undefined for any other. */
-  readonly federatedBundle: (trustDomain: string) => PublishedDocument | undefined
+  readonly federatedBundle: (trustDomain: string) => BundleDocuments | undefined
   /** Keeps the record of a refusal that was made before any operation ran, such as of a malformed body. */
   readonly recordRefusal: (call: Call, operation: string, refusal: Refusal) => Promise<void>
   /** Throws what keeps us from issuing right now. */

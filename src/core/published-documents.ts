@@ -35,6 +35,9 @@ export interface PublishedDocuments {
   readonly bundlePem: PublishedDocument
 }
 
+/** A bundle in its two forms. */
+export type BundleDocuments = Pick<PublishedDocuments, 'bundle' | 'bundlePem'>
+
 interface DocumentInput {
   readonly set: AuthoritySet
   readonly trustDomain: TrustDomain
@@ -50,7 +53,7 @@ export function buildPublishedDocuments(input: DocumentInput): PublishedDocument
     discovery: json(discovery(input.issuer, jwt), maxAge),
     keys: json(JSON.stringify({ keys: jwt.map(signatureJwk) }), maxAge, 'application/jwk-set+json'),
     bundle: json(bundle(input, jwt, roots), maxAge),
-    bundlePem: document(roots.map((der) => formatPem('CERTIFICATE', der)).join(''), maxAge, 'application/x-pem-file'),
+    bundlePem: pem(roots, maxAge),
   }
 }
 
@@ -96,14 +99,23 @@ function document(text: string, maxAgeSeconds: number, contentType: string): Pub
 
 /** The bundles of others as they are handed on: each document made once. */
 export function createBundlePublisher(bundleOf: Federation['bundleOf']) {
-  const published = new WeakMap<HeldBundle, PublishedDocument>()
-  return (name: string): PublishedDocument | undefined => {
+  const published = new WeakMap<HeldBundle, BundleDocuments>()
+  return (name: string): BundleDocuments | undefined => {
     const held = bundleOf(name as TrustDomain)
     if (held === undefined) return undefined
-    const known = published.get(held) ?? json(held.document, held.bundle.refreshHintSeconds ?? defaultHintSeconds)
+    const known = published.get(held) ?? documentsOf(held)
     published.set(held, known)
     return known
   }
+}
+
+function documentsOf({ document: text, bundle: { refreshHintSeconds, x509Authorities } }: HeldBundle): BundleDocuments {
+  const maxAge = refreshHintSeconds ?? defaultHintSeconds
+  return { bundle: json(text, maxAge), bundlePem: pem(x509Authorities, maxAge) }
+}
+
+function pem(authorities: readonly Uint8Array[], maxAge: number): PublishedDocument {
+  return document(authorities.map((der) => formatPem('CERTIFICATE', der)).join(''), maxAge, 'application/x-pem-file')
 }
 
 /** Federation §4.2 */

@@ -8,12 +8,20 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Proof } from '../core/authenticate.ts'
 import type { Call } from '../core/call.ts'
 import type { Gateway } from '../core/gateway.ts'
+import type { PublishedDocument } from '../core/published-documents.ts'
 import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { Answer } from './answer.ts'
 import { maxBodyBytes, requireMediaType } from './body.ts'
 import { problemAnswer, refusalOf } from './problem.ts'
-import { chooseDocument, type DocumentPath, documentAnswer, documentPaths, issuerPaths } from './routes/discovery.ts'
+import {
+  chooseBundle,
+  chooseDocument,
+  type DocumentPath,
+  documentAnswer,
+  documentPaths,
+  issuerPaths,
+} from './routes/discovery.ts'
 import { livezAnswer, readyzAnswer } from './routes/health.ts'
 import { identitiesAnswer } from './routes/identities.ts'
 import { svidRoutes } from './routes/svid.ts'
@@ -60,9 +68,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     app.options(path, (c) => c.body(null, 204, corsHeaders))
   }
   app.get('/v1/bundles/:trust_domain', (c) => {
-    const document = gateway.federatedBundle(c.req.param('trust_domain'))
-    if (document === undefined) throw new Refusal('not_found', 'no bundle of that trust domain')
-    return send(c, documentAnswer(document, c.req.header('if-none-match')))
+    const bundle = gateway.federatedBundle(c.req.param('trust_domain'))
+    if (bundle === undefined) throw new Refusal('not_found', 'no bundle of that trust domain')
+    return send(c, chosenAnswer(chooseBundle(bundle, c.req.query('format')), c.req.header('if-none-match')))
   })
   for (const [path, route] of Object.entries(svidRoutes(gateway))) {
     app.post(path, async (c) => {
@@ -127,7 +135,10 @@ export function documentFor(
   format: string | undefined,
   ifNoneMatch: string | undefined,
 ): Answer {
-  const document = chooseDocument(gateway.published(), path, format)
+  return chosenAnswer(chooseDocument(gateway.published(), path, format), ifNoneMatch)
+}
+
+function chosenAnswer(document: PublishedDocument | undefined, ifNoneMatch: string | undefined): Answer {
   if (document === undefined)
     throw new Refusal('malformed_request', 'unknown format', { detail: 'format: expected json or pem' })
   return documentAnswer(document, ifNoneMatch)

@@ -6,7 +6,6 @@
  * @module
  */
 import type { Buffer } from 'node:buffer'
-import type { KeyObject } from 'node:crypto'
 import { readExtensionList } from './certificate-extensions.ts'
 import {
   checkDer,
@@ -25,19 +24,12 @@ import {
 import { readName } from './distinguished-name.ts'
 import { parseBase64 } from './encoding.ts'
 import { ProtocolError } from './errors.ts'
-import {
-  importPublicKey,
-  type KeyType,
-  readPublicKeyInfo,
-  signatureAlgorithmOf,
-  verifiesX509Signature,
-} from './public-key-info.ts'
+import { type KeyType, readPublicKeyInfo, signatureAlgorithmOf, verifiesOnce } from './public-key-info.ts'
 
 /** A key whose holder asked for a certificate. */
 export interface CertificateRequest {
   /** SubjectPublicKeyInfo, DER. */
   readonly publicKeyInfo: Buffer
-  readonly publicKey: KeyObject
   readonly keyType: Exclude<KeyType, 'P-521'>
 }
 
@@ -90,12 +82,11 @@ function readRequest(request: DerElement): CertificateRequest {
 
   const algorithm = signatureAlgorithmOf(expectTag(algorithmIdentifier, tags.sequence))
   const signature = readBitString(signatureBits)
-  const publicKey = importPublicKey(publicKeyInfo)
   const signed = encodingOf(expectTag(info, tags.sequence))
-  if (algorithm === undefined || !verifiesX509Signature(algorithm, { keyType, publicKey }, signed, signature)) {
+  if (algorithm === undefined || !verifiesOnce(algorithm, { keyType, publicKeyInfo }, signed, signature)) {
     throw new ProtocolError('certificate_request_signature')
   }
-  return { publicKeyInfo, publicKey, keyType }
+  return { publicKeyInfo, keyType }
 }
 
 function readRequestInfo([version, subject, key, attributes, ...rest]: readonly DerElement[]) {

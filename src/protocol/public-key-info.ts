@@ -96,7 +96,31 @@ function isOdd(integer: Buffer): boolean {
  */
 export function importPublicKey(publicKeyInfo: Uint8Array): KeyObject {
   try {
-    return createPublicKey(`-----BEGIN PUBLIC KEY-----\n${formatBase64(publicKeyInfo)}\n-----END PUBLIC KEY-----\n`)
+    return createPublicKey(pemOf(publicKeyInfo))
+  } catch (cause) {
+    throw new ProtocolError('certificate_key', 'the key cannot be imported', { cause })
+  }
+}
+
+const pemOf = (publicKeyInfo: Uint8Array) =>
+  `-----BEGIN PUBLIC KEY-----\n${formatBase64(publicKeyInfo)}\n-----END PUBLIC KEY-----\n`
+
+/**
+ * Whether `signature` is one of `data` by a key that is used this once: importing and verifying in one call saves what a
+ * `KeyObject` costs.
+ *
+ * @throws {ProtocolError} `certificate_key` for a point that is not on its curve
+ */
+export function verifiesOnce(
+  algorithm: SignatureAlgorithm,
+  key: { readonly keyType: KeyType; readonly publicKeyInfo: Uint8Array },
+  data: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const { hash, keyType } = algorithms[algorithm]
+  if ((keyType === 'rsa') !== (key.keyType === 'RSA')) return false
+  try {
+    return verify(hash, asBuffer(data), pemOf(key.publicKeyInfo), asBuffer(signature))
   } catch (cause) {
     throw new ProtocolError('certificate_key', 'the key cannot be imported', { cause })
   }

@@ -252,7 +252,9 @@ export function validateX509Svid(
   if (leaf === undefined) throw new ProtocolError('x509_svid', 'no certificate')
 
   const spiffeId = leafSpiffeId(leaf)
-  const path = verifyCertificatePath(leaf, intermediates, authorities(spiffeId.trustDomain), options)
+  const trusted = authorities(spiffeId.trustDomain)
+  // What is presented is bounded; the authority at the end of it is one of ours to look up.
+  const path = verifyCertificatePath(leaf, intermediates, trusted, { ...options, maxDepth: maxChainLength + 1 })
   for (const certificate of path) checkPurpose(certificate, options.purpose ?? 'clientAuth')
   for (const signing of path.slice(1)) trustDomainOf(signing) // §3.2: an ID of an authority has no path
   return { spiffeId, leaf, path }

@@ -37,8 +37,6 @@ export interface AccessLog {
   readonly unreadable: (unreadable: Unreadable, requestId: string) => void
   /** Of a request whose response is not closed. */
   readonly requestIdOf: (response: ServerResponse) => string | undefined
-  /** Requests whose response is not closed. */
-  readonly inFlight: () => number
 }
 
 export function createAccessLog({ telemetry, connection, routeOf = (path) => path }: AccessLogDeps): AccessLog {
@@ -77,6 +75,5 @@ export function createAccessLog({ telemetry, connection, routeOf = (path) => pat
       telemetry.log('info', 'request', { request_id: requestId, status, address, protocol, unreadable: true })
     },
     requestIdOf: (response) => requestIds.get(response),
-    inFlight: () => requestIds.size,
   }
 }

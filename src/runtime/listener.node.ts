@@ -151,7 +151,10 @@ function bounded({ handle, unreadable }: Pick<ListenerOptions, 'handle' | 'unrea
       if (request.httpVersionMajor === 2) {
         boundStream(request as unknown as Http2ServerRequest, requestMs)
         // Node itself keeps to the limit only once the peer has acknowledged our settings: not for its first requests.
-        if (headerListSize(request.rawHeaders) > maxHeaderBytes) return refuseHeaders(request, response, unreadable)
+        if (headerListSize(request.rawHeaders) > maxHeaderBytes) {
+          refuseHeaders(request, response, unreadable)
+          return
+        }
       } else if (stopping) lastOf(response)
       handle(request, response)
     },

@@ -412,3 +412,23 @@ test.each([
   await expect(kids('one')).rejects.toMatchObject({ reason: expect.stringContaining('token_file') })
   expect(upstream.requests).toEqual([])
 })
+
+test('tells when the keys that it holds were fetched, whatever fails after that', async () => {
+  const { kids, telemetry, advance, monotonicMs, goAway, refreshAside } = setUp()
+  const told = () =>
+    telemetry.lines.filter(({ name }) => name === 'apostille_jwks_fetched_timestamp_seconds').map(({ value }) => value)
+  const fetched = monotonicMs() / 1000
+  await kids()
+  expect(told()).toEqual([fetched])
+  goAway()
+  advance(2 * hour)
+  await refreshAside()
+  expect(told()).toEqual([fetched])
+})
+
+test('tells nothing of keys that could never be fetched', async () => {
+  const { kids, telemetry, goAway } = setUp()
+  goAway()
+  await expect(kids()).rejects.toThrow()
+  expect(telemetry.lines.map(({ name }) => name)).not.toContain('apostille_jwks_fetched_timestamp_seconds')
+})

@@ -122,8 +122,7 @@ test('a refresh takes what is newer, and what is older only when it is told to',
   ])
 })
 
-const unknown = 'the configuration has no federation'
-test.each<[string, readonly string[], string, RegExp]>([
+test.concurrent.each<[string, readonly string[], string, RegExp]>([
   ['a peer that is away', ['refresh', 'away.example'], 'upstream_failed', /127\.0\.0\.1/],
   [
     'a peer of which nothing is held',
@@ -131,9 +130,7 @@ test.each<[string, readonly string[], string, RegExp]>([
     'not_found',
     /no bundle of away\.example is held yet/,
   ],
-  ['a peer that is none', ['show', 'nobody.example'], 'not_found', new RegExp(unknown)],
-  ['a refresh of a peer that is none', ['refresh', 'nobody.example'], 'not_found', new RegExp(unknown)],
-  ['a name that is none', ['show', 'Nobody/..'], 'not_found', new RegExp(unknown)],
+  ['a peer that is none', ['show', 'nobody.example'], 'not_found', /the configuration has no federation/],
 ])('%s is told with its reason', async (_, args, code, message) => {
   const answer = await runJson('federation', ...args)
   expect(answer).toMatchObject({ code: 1, value: { error: { code, message: expect.stringMatching(message) } } })
@@ -179,12 +176,12 @@ test('an import takes effect at once when it is told to', async () => {
 })
 
 const html = files.write('bundle.html', '<html>')
-test.each<[string, readonly string[], object]>([
+test.concurrent.each<[string, readonly string[], Readonly<Record<string, unknown>>]>([
   ['no file', ['spire.example'], { code: 2, error: { code: 'usage', message: expect.stringContaining('--from') } }],
   ['a name that is none', ['Spire/..', '--from', html], { code: 2, error: { code: 'usage' } }],
   ['a file that is not there', ['spire.example', '--from', '/nowhere'], { code: 1, error: { code: 'file' } }],
   ['what is no bundle', ['spire.example', '--from', html], { code: 1, error: { code: 'malformed_bundle' } }],
-])('an import of %s is refused, and nothing is written', async (_, args, { code, error }: Record<string, unknown>) => {
+])('an import of %s is refused, and nothing is written', async (_, args, { code, error }) => {
   using folder = makeFolder()
   const config = folder.write('apostille.yaml', testConfiguration)
   expect(await runJson('federation', 'import', ...args, '--config', config)).toMatchObject({ code, value: { error } })
@@ -223,7 +220,7 @@ test('an intermediate is signed for the key of a request, and then there is none
   expect(existsSync(`${out}/intermediate.key`)).toBe(false)
 })
 
-test.each<[string, readonly string[], object]>([
+test.concurrent.each<[string, readonly string[], Readonly<Record<string, unknown>>]>([
   ['no folder', [], { code: 2, error: { code: 'usage', message: expect.stringContaining('--out') } }],
   ['a path length that is none', ['--path-length', '8'], { code: 2, error: { code: 'usage' } }],
   [
@@ -231,17 +228,13 @@ test.each<[string, readonly string[], object]>([
     ['--ttl', '30d'],
     { code: 1, error: { code: 'conflict', message: expect.stringContaining('at most') } },
   ],
-  ['less than a minute', ['--ttl', '59s'], { code: 1, error: { code: 'malformed_request' } }],
   ['a request that is none', ['--csr', html], { code: 1, error: { code: 'malformed_request' } }],
-])(
-  'no intermediate is signed with %s, and nothing is written',
-  async (_, args, { code, error }: Record<string, unknown>) => {
-    using folder = makeFolder()
-    const out = args.length === 0 ? [] : ['--out', folder.file('upstream')]
-    expect(await runJson('authority', 'sign-intermediate', ...out, ...args)).toMatchObject({ code, value: { error } })
-    expect(existsSync(folder.file('upstream'))).toBe(false)
-  },
-)
+])('no intermediate is signed with %s, and nothing is written', async (_, args, { code, error }) => {
+  using folder = makeFolder()
+  const out = args.length === 0 ? [] : ['--out', folder.file('upstream')]
+  expect(await runJson('authority', 'sign-intermediate', ...out, ...args)).toMatchObject({ code, value: { error } })
+  expect(existsSync(folder.file('upstream'))).toBe(false)
+})
 
 test('a first bundle that is not there is told by check, and keeps serve from starting', async () => {
   using folder = makeFolder()

@@ -13,6 +13,12 @@ test.each<readonly [string, Readonly<Record<string, unknown>> | undefined, strin
     'db-1 for first, 3 uses, until 2026-11-23T02:00:00Z',
   ],
   ['join_token.revoke', { id: '00ff00ff00ff00ff' }, '00ff00ff00ff…'],
+  ['federation.refresh', { trust_domain: 'spire.example' }, 'spire.example'],
+  [
+    'federation.bundle',
+    { trust_domain: 'spire.example', source: 'poll', keys_added_count: 2, keys_removed_count: 1 },
+    'spire.example from poll: 2 keys added, 1 removed',
+  ],
   ['config.reload', { from: 'aa'.repeat(32), to: 'bb'.repeat(32) }, 'document bbbbbbbbbbbb…'],
   ['refusals.counted', { count: 7, minute: '2026-11-23T02:00:00Z' }, '7 more in the minute 2026-11-23T02:00:00Z'],
   ['records.prune', { before: '2026-11-23T02:00:00Z' }, 'all before 2026-11-23T02:00:00Z'],

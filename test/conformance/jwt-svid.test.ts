@@ -46,8 +46,8 @@ const validation: JwtSvidValidation = {
   leewaySeconds: 0,
 }
 
-function accepts(text: string, change: Partial<JwtSvidValidation> = {}): void {
-  expect(validateJwtSvid(text, { ...validation, ...change }).spiffeId.trustDomain).toBeTruthy()
+function accepts(text: string, change: Partial<JwtSvidValidation> = {}, uri = claims.sub): void {
+  expect(validateJwtSvid(text, { ...validation, ...change }).spiffeId.uri).toBe(uri)
 }
 
 function refuses(text: string, code: ProtocolErrorCode, change: Partial<JwtSvidValidation> = {}): void {
@@ -242,7 +242,7 @@ defineConformance('JWT-SVID', { prefix: 'J', last: 18 }, [
         name === 'example.org' ? [{ kid: 'k1', key: ec.publicKey }] : [{ kid: 'k1', key: otherEc.publicKey }]
       const foreign = { sub: 'spiffe://other.example/a' }
       accepts(token(), { keys })
-      accepts(token({}, foreign, otherEc), { keys })
+      accepts(token({}, foreign, otherEc), { keys }, foreign.sub)
       refuses(token({}, foreign, ec), 'jws_signature', { keys })
       refuses(token({}, {}, otherEc), 'jws_signature', { keys })
       refuses(token({ kid: undefined }, foreign, ec), 'jws_signature', { keys })

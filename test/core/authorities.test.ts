@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { createPrometheusMetrics } from '../../src/adapters/telemetry/prometheus.ts'
 import { readAuthoritySet } from '../../src/core/authority-document.ts'
 import { slotSeconds } from '../../src/core/authority-plan.ts'
 import { SealError } from '../../src/core/key-manager.ts'
@@ -51,6 +52,29 @@ describe('a new store', () => {
 })
 
 describe('rotation', () => {
+  test('is measured: a state that no authority is in any more has no expiry', async () => {
+    const { expose, ...measured } = createPrometheusMetrics(() => {})
+    const world = await running({ telemetry: { ...measured, log() {} } })
+    const told = async () =>
+      (await expose()).body
+        .split('\n')
+        .filter((line) => line.startsWith('apostille_authority_expiry') && line.includes('"x509"'))
+        .map((line) => [/state="(\w+)"/.exec(line)?.[1], Number(line.split(' ')[1])])
+        .sort()
+    const start = world.now.getTime() / 1000
+    expect(await told()).toEqual([
+      ['active', start + slot],
+      ['prepared', expect.any(Number)],
+    ])
+    world.pass(slot)
+    await world.authorities.refresh()
+    expect((await told()).map(([state]) => state)).toEqual(['active', 'prepared', 'retiring'])
+    world.pass(slot + 1)
+    world.plans = []
+    await world.authorities.refresh()
+    expect((await told()).map(([state]) => state)).toEqual(['retiring'])
+  })
+
   test('deletes the private key of what retires: the stored document does not hold it any more', async () => {
     const world = await running()
     const { sealedKey = '', keyName, id } = world.one('active')

@@ -485,7 +485,10 @@ describe('rules and policies', () => {
       'identities: [{ spiffe_id: /a, from: github }]',
       /^11:14 identities\[0\]: the issuer of github may have the whole world/,
     ],
-    ['identities: [{ spiffe_id: /a, from: cluster, when: proof.nmespace == "a" }]', /^11:58 identities\[0\]\.when: proof has no nmespace here: did you mean namespace\?$/],
+    [
+      'identities: [{ spiffe_id: /a, from: cluster, when: proof.nmespace == "a" }]',
+      /^11:58 identities\[0\]\.when: proof has no nmespace here: did you mean namespace\?$/,
+    ],
     [
       'identities: [{ spiffe_id: /a, from: cluster, when: "true && proof.nmespace == \'a\'" }]',
       /^11:67 identities\[0\]\.when: /,

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -30,6 +30,7 @@ test('two services talk by their SPIFFE IDs while certificates change and Aposti
   expect(checks).toContain('finds none changed and none missing')
   expect(run.stdout).toMatch(/granted +x509_svid +ours +spiffe:/)
   expect(readdirSync(temporary)).toEqual([])
+  rmdirSync(temporary)
 }, 120_000)
 
 test('half of the settings of a real cluster are refused', async () => {

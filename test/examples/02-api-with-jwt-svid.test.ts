@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -31,4 +31,5 @@ test('an API validates JWT-SVIDs by discovery alone and decides by their claims'
   expect(checks).toMatch(/payroll, which no rule grants: 403/)
   expect(run.stdout).toMatch(/refused +jwt_svid +cluster +spiffe:/)
   expect(readdirSync(temporary)).toEqual([])
+  rmdirSync(temporary)
 }, 120_000)

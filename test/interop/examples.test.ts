@@ -28,12 +28,15 @@ const stack = cleanupAfterAll()
 let env: Readonly<Record<string, string>>
 let goBackend: string
 let pythonApi: string
+let spire: string
 
 beforeAll(async () => {
   const goProgram = await part('go-program.sh', 'examples/01-mtls-microservices/go')
   goBackend = join(goProgram, 'mtls-backend')
   const python = await part('python-environment.sh', 'test/interop/python/requirements.txt')
   pythonApi = `${join(python, 'bin/python')} ${join(examples, '02-api-with-jwt-svid/api.py')}`
+
+  spire = await part('spire.sh')
 
   const cluster = await startCluster(stack, { signingKey: 'P-256' })
   const tokens = await makeFolder(stack)
@@ -60,6 +63,7 @@ test.each<[string, string, () => Readonly<Record<string, string>>]>([
   ['01 with a backend in Go', '01-mtls-microservices', () => ({ EXAMPLE_BACKEND: goBackend })],
   ['02 with an API in TypeScript', '02-api-with-jwt-svid', () => ({})],
   ['02 with an API in Python', '02-api-with-jwt-svid', () => ({ EXAMPLE_API: pythonApi })],
+  ['03 with a real SPIRE', '03-spire-federation', () => ({ EXAMPLE_SPIRE_DIR: spire })],
 ])('example %s plays with the tokens of a real API server', { timeout: 120_000 }, async (_, name, more) => {
   const { code, stdout, stderr } = await run(process.execPath, [join(examples, name, 'run.ts')], {
     env: { ...env, ...more() },

@@ -1,9 +1,14 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { cleanupAfterAll, makeFolder } from './support/cleanup.ts'
+import { runOk } from './support/command.ts'
 import {
   api,
   askJwtSvid,
   authenticatorOf,
+  commandLine,
   type Follower,
   fetchX509Names,
   followed,
@@ -118,6 +123,32 @@ describe('a workload of a SPIRE gets SVIDs of ours', () => {
     })
     expect(status).toBe(200)
     expect(await readJwtSvid(gateway, json.access_token)).toBe(`spiffe://example.org/spire${path}`)
+  })
+})
+
+describe('a workload of a SPIRE asks by the command line', () => {
+  const ask = (...args: readonly string[]) =>
+    runOk(process.execPath, [commandLine, 'svid', ...args, '--server', gateway.origin, '--ca-file', gateway.bundleFile])
+  const keep = async (name: string, content = '') => {
+    const file = join(gateway.folder, name)
+    await writeFile(file, content, { mode: 0o600 })
+    return file
+  }
+
+  test('with a JWT-SVID', async () => {
+    const { bearer } = await fetched(es256)
+    const tokenFile = await keep('token', bearer)
+    const token = await ask('jwt', '--audience', api, '--token-file', tokenFile)
+    expect(await readJwtSvid(gateway, token.trim())).toBe(`spiffe://example.org/spire${path}`)
+  })
+
+  test('with an X.509-SVID', async () => {
+    const { cert, key } = await fetchedX509(es256)
+    const [certFile, keyFile] = [await keep('svid.0.pem', cert), await keep('svid.0.key', key)]
+    const out = join(gateway.folder, 'id')
+    await ask('x509', '--out', out, '--cert-file', certFile, '--key-file', keyFile)
+    const { subjectAltName } = new X509Certificate(await readFile(join(out, 'svid.pem')))
+    expect(subjectAltName).toBe(`URI:spiffe://example.org/spire${path}`)
   })
 })
 

@@ -59,8 +59,10 @@ test.each(['P-256', 'P-384', 'RSA'] as const)('takes the key of a request of %s 
   const key = makeTestKey(kind)
   const request = parseCertificateRequest(makeRequest({ key }))
   expect(request).toMatchObject({ publicKeyInfo: key.publicKeyInfo, keyType: kind })
-  expect(request.publicKey.equals(createPublicKey(key.privateKey))).toBe(true)
-  expect(Object.keys(request).sort()).toEqual(['keyType', 'publicKey', 'publicKeyInfo'])
+  expect(createPublicKey(key.privateKey).export({ type: 'spki', format: 'der' }).equals(request.publicKeyInfo)).toBe(
+    true,
+  )
+  expect(Object.keys(request).sort()).toEqual(['keyType', 'publicKeyInfo'])
 })
 
 test.each<[string, Wishes]>([

@@ -65,7 +65,14 @@ function documentOf(name: 'a' | 'b', issuer: string, peers: Document = {}): Docu
       { name: 'machines', spiffe_id: '/vm/${proof.name}', from: 'first', audiences: [api, issuerOfA, issuerOfB] },
       ...foreign.map(([alias]) => ruleFor(alias, alias)),
     ],
-    policies: [{ name: 'shut', forbid: '*', when: "identity.path.endsWith('/shut') && identity.authenticator != 'first'", reason: 'shut' }],
+    policies: [
+      {
+        name: 'shut',
+        forbid: '*',
+        when: "identity.path.endsWith('/shut') && identity.authenticator != 'first'",
+        reason: 'shut',
+      },
+    ],
   }
 }
 
@@ -244,6 +251,9 @@ describe('bundles that are handed on', () => {
     const again = await b.send('/v1/bundles/a.example', { headers: { 'if-none-match': etag } })
     expect([again.status, again.text, again.headers.etag]).toEqual([304, '', etag])
     expect((await b.send('/v1/bundles/rogue.example')).text).toBe(rogueBundle(1))
+    const pem = await b.send('/v1/bundles/a.example?format=pem')
+    expect(pem.text).toMatch(/^-----BEGIN CERTIFICATE-----\n/)
+    expect((await b.send('/v1/bundles/a.example?format=der')).status).toBe(400)
   })
 
   test.each(['b.example', 'nobody.example', 'A.example', 'a.example/', '%00'])('there is none at %s', async (name) => {

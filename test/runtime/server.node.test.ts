@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import fs, { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { RecordDocument } from '../../src/core/record.ts'
 import { makeWorkload } from '../support/csr.ts'
 import { askJwt, bearer, startGateway, type TestGateway } from '../support/gateway.ts'
@@ -91,6 +91,7 @@ test('a start that fails in its last step leaves nothing open: the process ends,
   const gateway = await startGateway()
   await gateway.close()
   const { child, line } = await spawnServer(gateway.folder, 'late')
+  onTestFinished(() => void child.kill('SIGKILL'))
   expect(line).toBe('Error')
   if (child.exitCode === null) await once(child, 'exit')
   expect(child.exitCode).toBe(1)
@@ -254,7 +255,7 @@ test('whatever a caller received is on record after kill -9, and no join token w
   const recorded = new Set(records.map(({ issued }) => issued?.jti))
   expect(harvest.jtis.length).toBeGreaterThan(20 * rounds)
   expect(harvest.jtis.filter((jti) => !recorded.has(jti))).toEqual([])
-  const serials = new Set(records.map(({ issued }) => issued?.serial))
+  const serials = new Set(records.map(({ issued }) => issued?.serial_number))
   expect(harvest.serials.length).toBeGreaterThan(5 * rounds)
   expect(harvest.serials.filter((serial) => !serials.has(serial))).toEqual([])
   expect((await gateway.admin('/v1/records/verify', 'POST')).json().ok).toBe(true)

@@ -1,8 +1,11 @@
 /** What is not the caller's fault, and passes: it is told to come back, and the record says what is missing. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { askJwt, startGateway, type TestGateway } from '../support/gateway.ts'
+import type { WireAnswer } from '../support/wire.ts'
 
 let gateway: TestGateway
 beforeEach(async () => {
@@ -61,3 +64,47 @@ test('records that can not be kept: no record, no credential', async () => {
   await expect(core.issueSvid(call, request)).rejects.toMatchObject({ code: 'store_unavailable' })
   await expect(core.ready()).rejects.toThrow()
 })
+
+const script = join(import.meta.dirname, '../support/serve.ts')
+
+test('a disk that fills up while it runs: 503 to whoever asks, and nothing that was issued is without its record', {
+  timeout: 60_000,
+}, async () => {
+  await gateway.close()
+  // A limit on the size of files ends a write as a full disk does; in blocks of 512 or 1,024 bytes.
+  const command = 'ulimit -f 1000 && exec "$0" "$@"'
+  const given = ['-c', command, process.execPath, script, join(gateway.folder, 'apostille.yaml')]
+  const child = spawn('/bin/sh', given, { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    await once(child.stdout, 'data')
+    const tokens: unknown[] = []
+    let refused: WireAnswer | undefined
+    while (refused === undefined && tokens.length < 10_000) {
+      const answer = await askJwt(gateway, gateway.issuer.token())
+      if (answer.status === 200) tokens.push(answer.json().token)
+      else refused = answer
+    }
+    expect(refused?.headers).toMatchObject({ 'content-type': 'application/problem+json', 'retry-after': '1' })
+    expect(refused?.json()).toMatchObject({ status: 503, code: 'store_unavailable' })
+    const exchanged = await gateway.send('/token', exchange())
+    expect([exchanged.status, exchanged.json().error]).toEqual([503, 'temporarily_unavailable'])
+    expect(exchanged.json()).not.toHaveProperty('access_token')
+    expect((await gateway.send('/livez')).status).toBe(200)
+
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+    gateway = await gateway.restart()
+    const exported = (await gateway.admin('/v1/records/export')).text
+    expect(tokens.length).toBeGreaterThan(50)
+    expect(tokens.filter((token) => !exported.includes(jtiOf(String(token))))).toEqual([])
+    expect((await gateway.admin('/v1/records/verify', 'POST')).json().ok).toBe(true)
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
+function jtiOf(token: string): string {
+  const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
+  return (JSON.parse(payload) as { readonly jti: string }).jti
+}

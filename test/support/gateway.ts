@@ -95,7 +95,12 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
   const issuer = options.issuer ?? createOidcIssuer()
   writeFileSync(join(folder, 'ci.jwks.json'), issuer.jwks)
   writeDocument(folder, options.document ?? {})
-  return open(folder, issuer, options)
+  try {
+    return await open(folder, issuer, options)
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
 }
 
 function writeDocument(folder: string, changes: Document): void {

@@ -8,7 +8,7 @@ import { type Admin, openAdmin } from '../admin-call.ts'
 import type { AuthoritiesDocument, AuthorityDocument } from '../authority.ts'
 import { CliError } from '../cli-error.ts'
 import { act, examples, type OperatorOptions, withConfig } from '../options.ts'
-import { formatMoment } from '../output.ts'
+import { formatTime } from '../output.ts'
 
 type Action = 'prepare' | 'activate' | 'taint' | 'revoke'
 
@@ -106,7 +106,7 @@ async function change(admin: Admin, body: Readonly<Record<string, unknown>>): Pr
 function tellDone(row: ActionRow, action: Action, authority: AuthorityDocument, asked: Date): string {
   const { id, ring, tainted_at: taintedAt } = authority
   if (action !== 'taint' || taintedAt === undefined || new Date(taintedAt) >= asked) return row.done(authority)
-  return `${id} of ${ring} was tainted before, ${formatMoment(new Date(taintedAt), asked)}`
+  return `${id} of ${ring} was tainted already, at ${formatTime(new Date(taintedAt))}`
 }
 
 async function tellSigner(admin: Admin, ring: string): Promise<string> {

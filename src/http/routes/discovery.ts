@@ -5,7 +5,7 @@
  * @see {@link https://www.rfc-editor.org/rfc/rfc9110#section-13 RFC 9110 §13}
  * @module
  */
-import type { PublishedDocument, PublishedDocuments } from '../../core/published-documents.ts'
+import type { BundleDocuments, PublishedDocument, PublishedDocuments } from '../../core/published-documents.ts'
 import type { Answer } from '../answer.ts'
 
 export const documentPaths = {
@@ -29,8 +29,13 @@ export function chooseDocument(
   path: DocumentPath,
   format: string | undefined,
 ): PublishedDocument | undefined {
-  if (path !== '/v1/bundle' || format === undefined || format === 'json') return published[documentPaths[path]]
-  return format === 'pem' ? published.bundlePem : undefined
+  return path === '/v1/bundle' ? chooseBundle(published, format) : published[documentPaths[path]]
+}
+
+/** @param format `pem` or `json`, which is the default. Undefined when it is neither. */
+export function chooseBundle(documents: BundleDocuments, format: string | undefined): PublishedDocument | undefined {
+  if (format === undefined || format === 'json') return documents.bundle
+  return format === 'pem' ? documents.bundlePem : undefined
 }
 
 export function documentAnswer(document: PublishedDocument, ifNoneMatch: string | undefined): Answer {

@@ -80,6 +80,15 @@ const firstProofExtension = (): DerPart => derExtension(firstProofOid, 'not crit
 const rejected = (reason: RegExp) =>
   expect.objectContaining({ name: 'Refusal', code: 'proof_rejected', reason: expect.stringMatching(reason) })
 
+test('an X.509-SVID of ours with more certificates beside it than are read is rejected', async () => {
+  const proof = await x509()
+  if (proof.kind !== 'certificate') throw new Error('no chain')
+  const [leaf = Buffer.of()] = proof.chain
+  const chainOf = (length: number): Proof => ({ kind: 'certificate', chain: Array.from({ length }, () => leaf) })
+  expect((await authenticate(chainOf(8))).identity.recorded).toEqual({ spiffe_id: spiffeId.uri })
+  await expect(authenticate(chainOf(9))).rejects.toThrow(rejected(/chain length/))
+})
+
 describe('a JWT-SVID of ours', () => {
   test('says who its bearer is, and is good for that alone', async () => {
     const { identity, reusableUntil } = await authenticate(await jwt({ claims: { team: 'a' } }))

@@ -87,7 +87,7 @@ export async function startFollower(
   }
 }
 
-const commandLine = join(import.meta.dirname, '../../../src/cli/main.ts')
+export const commandLine = join(import.meta.dirname, '../../../src/cli/main.ts')
 
 async function writePeer(folder: string, { trustDomain, firstBundle, endpoint }: Followed) {
   const bundle = join(folder, `${trustDomain}.json`)

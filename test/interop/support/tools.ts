@@ -30,7 +30,7 @@ const tools = {
 const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/kubernetes.test.ts': ['go', 'flock'],
   'test/interop/go-spiffe.test.ts': ['go', 'flock'],
-  'test/interop/examples.test.ts': ['go', 'python', 'flock'],
+  'test/interop/examples.test.ts': ['go', 'python', 'flock', 'gcc'],
   'test/interop/python.test.ts': ['python', 'flock'],
   'test/interop/openssl.test.ts': ['openssl'],
   'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import { createPrometheusMetrics } from '../../../src/adapters/telemetry/prometheus.ts'
+import { metrics } from '../../../src/core/telemetry.ts'
+
+const registry = () => createPrometheusMetrics(() => {})
+const linesOf = async ({ expose }: ReturnType<typeof registry>, name: string) =>
+  (await expose()).body.split('\n').filter((line) => line.startsWith(name))
+
+test('exposes every metric of the table, with its kind', async () => {
+  const { contentType, body } = await registry().expose()
+  expect(contentType).toMatch(/^text\/plain/)
+  for (const [name, { kind }] of Object.entries(metrics)) expect(body).toContain(`# TYPE ${name} ${kind}\n`)
+})
+
+test('counts, and observes durations in seconds', async () => {
+  const measured = registry()
+  measured.count('apostille_issued_total', { operation: 'jwt_svid' })
+  measured.count('apostille_issued_total', { operation: 'jwt_svid' }, 2)
+  measured.observe('apostille_http_request_duration_seconds', 0.02, { route: '/token' })
+  expect(await linesOf(measured, 'apostille_issued_total')).toEqual(['apostille_issued_total{operation="jwt_svid"} 3'])
+  const durations = await linesOf(measured, 'apostille_http_request_duration_seconds')
+  expect(durations).toContain('apostille_http_request_duration_seconds_bucket{le="0.025",route="/token"} 1')
+  expect(durations).toContain('apostille_http_request_duration_seconds_sum{route="/token"} 0.02')
+})
+
+test('a gauge has its last value, and no series any more once it has none', async () => {
+  const measured = registry()
+  const gauge = (value: number | undefined, state: string) =>
+    measured.gauge('apostille_authority_expiry_timestamp_seconds', value, { kind: 'x509', state })
+  gauge(1, 'active')
+  gauge(2, 'active')
+  gauge(3, 'prepared')
+  gauge(undefined, 'prepared')
+  gauge(undefined, 'retiring')
+  expect(await linesOf(measured, 'apostille_authority_expiry')).toEqual([
+    'apostille_authority_expiry_timestamp_seconds{kind="x509",state="active"} 2',
+  ])
+})
+
+test('a gauge without labels is as it was last set', async () => {
+  const measured = registry()
+  measured.gauge('apostille_http_in_flight', 3)
+  measured.gauge('apostille_http_in_flight', 1)
+  expect(await linesOf(measured, 'apostille_http_in_flight')).toEqual(['apostille_http_in_flight 1'])
+})
