@@ -288,14 +288,14 @@ describe('what an operator does', () => {
     expect(world.stored().authorities.some(({ id }) => id === former.id)).toBe(false)
   })
 
-  test('activate: refused before verifiers can have seen the successor, with what to do', async () => {
+  test('activate: refused before verifiers can have seen the successor, with when they will have', async () => {
     const world = await running()
     world.pass(899)
     const early = world.authorities.change({ action: 'activate', ring: 'x509', force: false })
     await expect(early).rejects.toThrow(
       expect.objectContaining({
         code: 'conflict',
-        detail: 'the successor was published 899 s ago and verifiers need 900 s to see it: wait, or use force',
+        detail: 'the successor was published 899 s ago and verifiers need 900 s to see it',
       }),
     )
     expect(world.store.written('authorities')).toHaveLength(1)
