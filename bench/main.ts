@@ -53,8 +53,7 @@ const { values: options } = parseArgs({
   },
 })
 
-/** Below this share of an «at least» a median is no noise; the short mode only looks for what is plainly broken. */
-const share = options.short ? 0.5 : 0.8
+const judgement = options.short ? { share: 0.5, lenient: true } : { share: 0.8, lenient: false }
 const minRounds = options.short ? 1 : 7
 const rounds = readRounds()
 const chosen = chooseFigures()
@@ -77,12 +76,12 @@ try {
 } finally {
   await bench.close()
 }
-console.log(`\n${formatTable(results, share)}`)
+console.log(`\n${formatTable(results, judgement)}`)
 if (options.json !== undefined) {
   const document = { ...context, generator: bench.load.name, results }
   writeFileSync(options.json, `${JSON.stringify(document, undefined, 2)}\n`)
 }
-const failed = results.filter((result) => fails(result, share))
+const failed = results.filter((result) => fails(result, judgement))
 if (options.check && failed.length > 0) {
   console.error(`\nfails: ${failed.map(({ row }) => row.name).join(', ')}`)
   process.exitCode = 1
@@ -127,7 +126,7 @@ function chooseFigures(): readonly Figure[] {
 }
 
 function readRounds(): number {
-  const asked = options.rounds === undefined ? (options.short ? 2 : 7) : Number(options.rounds)
+  const asked = options.rounds === undefined ? (options.short ? 3 : 7) : Number(options.rounds)
   if (!Number.isInteger(asked) || asked < 1) throw new Error('--rounds: a whole number from 1')
   return options.check ? Math.max(asked, minRounds) : asked
 }

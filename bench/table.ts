@@ -3,18 +3,17 @@
  *
  * @module
  */
-import { fails, type RowResult } from './figure.ts'
+import { fails, type Judgement, type RowResult } from './figure.ts'
 
 const header = ['figure', 'median', 'min', 'max', 'required', 'aim', 'unit', ''] as const
 
-/** @param share As {@link fails} takes it. */
-export function formatTable(results: readonly RowResult[], share: number): string {
-  const lines = [header, ...results.map((result) => cellsOf(result, share))]
+export function formatTable(results: readonly RowResult[], judgement: Judgement): string {
+  const lines = [header, ...results.map((result) => cellsOf(result, judgement))]
   const widths = header.map((_, column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)))
   return lines.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).join('\n')
 }
 
-function cellsOf(result: RowResult, share: number): readonly string[] {
+function cellsOf(result: RowResult, judgement: Judgement): readonly string[] {
   const { row, median, min, max } = result
   const { kind, required, aim } = row.bound
   return [
@@ -25,15 +24,15 @@ function cellsOf(result: RowResult, share: number): readonly string[] {
     `${kind} ${formatNumber(required)}`,
     aim === undefined ? '' : formatNumber(aim),
     row.unit,
-    verdict(result, share),
+    verdict(result, judgement),
   ]
 }
 
-function verdict(result: RowResult, share: number): string {
-  if (fails(result, share)) return 'FAILS'
+function verdict(result: RowResult, judgement: Judgement): string {
+  if (fails(result, judgement)) return 'FAILS'
   const { kind, required, aim } = result.row.bound
   const reaches = (value: number) => (kind === 'at least' ? result.median >= value : result.median <= value)
-  if (!reaches(required)) return 'below, within noise'
+  if (!reaches(required)) return judgement.lenient ? 'short of it' : 'short of it, within noise'
   return aim !== undefined && reaches(aim) ? 'reaches the aim' : 'holds'
 }
 
