@@ -37,7 +37,7 @@ export function badProofs(issuer: OidcIssuer): readonly BadProof[] {
     {
       name: 'an unknown authenticator',
       headers: { authorization: `Bearer ${issuer.token()}`, 'apostille-authenticator': 'nobody' },
-      reason: 'no authenticator',
+      reason: 'an authenticator that is not in the configuration',
     },
     {
       name: 'an authenticator of another kind',
@@ -47,7 +47,7 @@ export function badProofs(issuer: OidcIssuer): readonly BadProof[] {
     {
       name: 'an empty authenticator',
       headers: { authorization: `Bearer ${issuer.token()}`, 'apostille-authenticator': '' },
-      reason: 'no authenticator',
+      reason: 'an authenticator that is not in the configuration',
     },
   ]
 }
