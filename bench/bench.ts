@@ -40,7 +40,7 @@ export async function openBench(options: {
       await load.run({ ...plan, seconds: options.sliceSeconds * 3 })
     },
     server(choice) {
-      const name = `${choice.rules}-rules${choice.tls ? '-tls' : ''}`
+      const name = `${choice.rules}-rules${choice.tls ? '-tls' : ''}${choice.domains ? `-${choice.domains.length}-domains` : ''}`
       const known = servers.get(name)
       if (known) return known
       const started = startServerProcess(join(folder, name), workload, choice)

@@ -63,7 +63,7 @@ async function createDecision({ folder, workload }: Bench): Promise<() => Promis
     now,
     telemetry: silentTelemetry,
     shareFetches: true,
-    store: { findJoinToken: unused },
+    store: { findJoinToken: unused, claimProof: unused },
     trustDomain: config.trustDomain,
     bundleOf: unused,
     ours: unused,

@@ -22,15 +22,13 @@ export const latency: Figure = {
   async prepare(bench) {
     const { url, port } = await bench.server({ rules: 1, tls: false })
     const requests = jwtRequests(bench.workload)
-    const [request] = requests
-    if (request === undefined) throw new Error('there is a request')
     return async () => {
       const saturated = requireSuccess(
         await bench.load.run({ url, requests, connections: 32, seconds: bench.sliceSeconds }),
       ).perSecond
       const result = await runOpenLoop(bench.folder, {
         port,
-        request,
+        requests,
         connections,
         perSecond: saturated / 2,
         warmUpSeconds: 0.5,

@@ -15,11 +15,14 @@ import { openBench } from './bench.ts'
 import { cores, requireTwoCores, stayOn } from './cores.ts'
 import { decision } from './decision.ts'
 import { documents } from './documents.ts'
+import { federatedDomains } from './federated-domains.ts'
 import { type Figure, fails, type RowResult, type Sample, summarise } from './figure.ts'
+import { foreignToken } from './foreign-token.ts'
 import { jwtSvid } from './jwt-svid.ts'
 import { latency } from './latency.ts'
 import { type GeneratorName, generators } from './load.ts'
 import { manyRules } from './many-rules.ts'
+import { mtls } from './mtls.ts'
 import { opensslVersion } from './openssl-speed.ts'
 import { overload } from './overload.ts'
 import { serverProgram } from './server-process.ts'
@@ -40,6 +43,9 @@ const figures: readonly Figure[] = [
   start,
   documents,
   overload,
+  foreignToken,
+  mtls,
+  federatedDomains,
 ]
 
 const { values: options } = parseArgs({
@@ -109,7 +115,9 @@ function describeSample({ rows }: Figure, { values, seen }: Sample): string {
 function describeRun(): void {
   console.log(`Node ${context.node} with OpenSSL ${context.nodeOpenssl}; base: ${context.openssl}; ${context.cpu}`)
   console.log(`server: ${context.server}, on core ${cores.server}, metrics on, access log to a file`)
-  console.log(`load: ${bench.load.name} on core ${cores.load}; a fixed rate by bench/open-loop.ts`)
+  console.log(
+    `load: ${bench.load.name} on core ${cores.load}; a fixed rate, tokens not seen before and client certificates by bench/open-loop.ts`,
+  )
   console.log('O: P-256 signatures a second of openssl speed on one core; V: verifications; C = 1/(1/O + 1/V)')
   for (const { rows } of chosen) for (const { name, what } of rows) console.log(`  ${name}: ${what}`)
 }

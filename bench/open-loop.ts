@@ -12,11 +12,17 @@
  */
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { LoadRequest } from './request.ts'
 
 export interface OpenLoopPlan {
   readonly port: number
-  readonly request: LoadRequest
+  /** Over TLS, whoever the server is; with a client certificate, PEM, where one is given. */
+  readonly tls?: { readonly cert?: string; readonly key?: string }
+  /** Sent in turn. */
+  readonly requests: readonly LoadRequest[]
+  /** Each is sent once: a run that needs more than there are fails. */
+  readonly once?: boolean
   readonly connections: number
   /** Absent: as fast as the connections have their answers. */
   readonly perSecond?: number
@@ -48,11 +54,11 @@ interface Connection {
 }
 
 const plan = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as OpenLoopPlan
-const bytes = formatRequest(plan.request)
+const requests = plan.requests.map(formatRequest)
 const readBuffer = Buffer.allocUnsafe(64 * 1024)
 const free: Connection[] = []
 const latencies: { readonly accepted: number[]; readonly refused: number[] } = { accepted: [], refused: [] }
-const counts = { offered: 0, unsent: 0, failed: 0 }
+const counts = { sent: 0, offered: 0, unsent: 0, failed: 0 }
 let startMs = Number.POSITIVE_INFINITY
 let endMs = Number.POSITIVE_INFINITY
 
@@ -73,18 +79,9 @@ function formatRequest({ method, path, headers, body = '' }: LoadRequest): Buffe
 function open(): Promise<void> {
   return new Promise((resolve) => {
     const connection: Connection = { socket: undefined as unknown as Socket, dueMs: 0, status: 0, rest: -1 }
-    const onRead = (length: number) => {
-      read(connection, length)
-      return true
-    }
-    const socket = connect({
-      port: plan.port,
-      host: '127.0.0.1',
-      noDelay: true,
-      onread: { buffer: readBuffer, callback: onRead },
-    })
+    const socket = plan.tls ? connectWithTls(plan.tls, connection) : connectPlain(connection)
     connection.socket = socket
-    socket.once('connect', () => {
+    socket.once(plan.tls ? 'secureConnect' : 'connect', () => {
       free.push(connection)
       resolve()
     })
@@ -99,17 +96,41 @@ function open(): Promise<void> {
   })
 }
 
+function connectPlain(connection: Connection): Socket {
+  const callback = (length: number) => {
+    read(connection, readBuffer, length)
+    return true
+  }
+  return connect({ port: plan.port, host: '127.0.0.1', noDelay: true, onread: { buffer: readBuffer, callback } })
+}
+
+function connectWithTls(
+  certificate: { readonly cert?: string; readonly key?: string },
+  connection: Connection,
+): Socket {
+  const socket = connectTls({ ...certificate, port: plan.port, host: '127.0.0.1', rejectUnauthorized: false })
+  socket.setNoDelay(true)
+  return socket.on('data', (chunk: Buffer) => read(connection, chunk, chunk.length))
+}
+
 function send(connection: Connection, dueMs: number): void {
   connection.dueMs = dueMs
   connection.rest = -1
-  connection.socket.write(bytes)
+  connection.socket.write(nextRequest())
+}
+
+function nextRequest(): Buffer {
+  const bytes = requests[counts.sent % requests.length]
+  if (bytes === undefined || (plan.once && counts.sent >= requests.length)) throw new Error('the requests did not last')
+  counts.sent += 1
+  return bytes
 }
 
 /** Answers are small and come in one piece, but for the last of a full buffer: the head is in the first piece. */
-function read(connection: Connection, length: number): void {
+function read(connection: Connection, bytes: Buffer, length: number): void {
   if (connection.rest >= 0) connection.rest -= length
   else {
-    const head = readBuffer.toString('latin1', 0, Math.min(length, 1024))
+    const head = bytes.toString('latin1', 0, Math.min(length, 1024))
     const bodyStart = head.indexOf('\r\n\r\n') + 4
     connection.status = Number(head.slice(9, 12))
     connection.rest = bodyStart + Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0) - length

@@ -13,7 +13,12 @@ export interface LoadRequest {
 }
 
 export function jwtRequests({ token }: Workload): readonly LoadRequest[] {
-  return [post(token, '/v1/svid/jwt', { audience: [audience] })]
+  return [jwtRequest(token)]
+}
+
+/** @param token Undefined where a client certificate is the proof. */
+export function jwtRequest(token: string | undefined): LoadRequest {
+  return post(token, '/v1/svid/jwt', { audience: [audience] })
 }
 
 /** @param count JWT-SVIDs in one request. */
@@ -27,11 +32,11 @@ export function x509Requests({ token, csrs }: Workload): readonly LoadRequest[] 
   return csrs.map((csr) => post(token, '/v1/svid/x509', { csr }))
 }
 
-function post(token: string, path: string, body: unknown): LoadRequest {
+function post(token: string | undefined, path: string, body: unknown): LoadRequest {
   return {
     method: 'POST',
     path,
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    headers: { ...(token !== undefined && { authorization: `Bearer ${token}` }), 'content-type': 'application/json' },
     body: JSON.stringify(body),
   }
 }

@@ -8,7 +8,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, open, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
+import type { BundleServer } from './bundle-server.ts'
 import { cores, spawnOn } from './cores.ts'
+import type { ForeignDomain } from './foreign-domain.ts'
 import { createConfiguration, type Workload } from './workload.ts'
 
 export interface ServerProcess {
@@ -23,6 +25,10 @@ export interface ServerProcess {
 export interface ServerChoice {
   readonly rules: number
   readonly tls: boolean
+  /** What it federates with; nothing by default. */
+  readonly domains?: readonly ForeignDomain[]
+  /** Keeps the bundles of `domains` fresh. */
+  readonly bundles?: BundleServer
 }
 
 const root = join(import.meta.dirname, '..')
@@ -47,8 +53,9 @@ export async function startServerProcess(
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const port = await freePort()
   const config = join(folder, 'apostille.yaml')
-  await writeFile(config, createConfiguration({ ...choice, port }))
+  await writeFile(config, createConfiguration({ ...choice, port, ...federationOf(choice) }))
   await writeFile(join(folder, 'jwks.json'), workload.jwks)
+  await writeBundles(folder, choice)
   const logFile = join(folder, 'log.jsonl')
   const log = await open(logFile, 'w')
   const startedMs = performance.now()
@@ -69,6 +76,16 @@ export async function startServerProcess(
       await exited
     },
   }
+}
+
+function federationOf({ domains = [], bundles }: ServerChoice) {
+  return { domains: domains.map(({ name }) => name), ...(bundles && { bundlePort: bundles.port }) }
+}
+
+async function writeBundles(folder: string, { domains = [], bundles }: ServerChoice): Promise<void> {
+  await mkdir(join(folder, 'trust-bundles'), { recursive: true })
+  for (const { name, bundle } of domains) await writeFile(join(folder, 'trust-bundles', `${name}.json`), bundle)
+  if (bundles) await writeFile(join(folder, 'bundle-ca.pem'), bundles.certificate)
 }
 
 /** The line that says so is looked for every few milliseconds, on the core of the load. */

@@ -6,6 +6,8 @@
 import 'reflect-metadata'
 import { generateKeyPairSync, type KeyObject, sign, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
+import type { TrustDomain } from '../src/protocol/spiffe-id.ts'
+import { createForeignDomain, type ForeignDomain } from './foreign-domain.ts'
 
 export interface Workload {
   /** A service account's token, good for an hour. */
@@ -14,6 +16,8 @@ export interface Workload {
   readonly jwks: string
   /** Base64 of DER, each with a key of its own. */
   readonly csrs: readonly string[]
+  /** For servers that federate. */
+  readonly foreign: ForeignDomain
 }
 
 export const issuer = 'https://id.example.org'
@@ -29,6 +33,7 @@ export async function createWorkload(now: Date): Promise<Workload> {
     token: signToken(privateKey, Math.floor(now.getTime() / 1000)),
     jwks: JSON.stringify({ keys: [jwk] }),
     csrs: await Promise.all(Array.from({ length: csrCount }, createCsr)),
+    foreign: await createForeignDomain(0, now),
   }
 }
 
@@ -70,12 +75,17 @@ async function createCsr(): Promise<string> {
  * @param options.rules How many rules of the kind `proof.namespace == X && proof.service_account == Y` there are; the
  *   token's is the last.
  * @param options.tls Whether the server shows an SVID of its own.
+ * @param options.domains Trust domains that it federates with, each with an authenticator and a rule. Their first bundles
+ *   are in `trust-bundles`, and `bundlePort` of this machine answers with those that follow.
  */
 export function createConfiguration(options: {
   readonly rules: number
   readonly tls: boolean
   readonly port: number
+  readonly domains?: readonly TrustDomain[]
+  readonly bundlePort?: number
 }): string {
+  const { domains = [], bundlePort } = options
   const others = Array.from({ length: options.rules - 1 }, (_, index) => ruleFor(`team-${index}`, `service-${index}`))
   return `trust_domain: example.org
 issuer: ${issuer}
@@ -85,8 +95,8 @@ store: sqlite:./apostille.db
 seal: { file: ./seal.key }
 authenticators:
   cluster-a: { type: kubernetes, issuer: ${cluster}, audience: ${issuer}, jwks_file: jwks.json }
-identities:
-${[...others, ruleFor('payments', 'api')].join('')}`
+${domains.map((name) => `  ${name}: { type: spiffe, trust_domain: ${name} }\n`).join('')}identities:
+${[...others, ruleFor('payments', 'api'), ...domains.map(ruleForDomain)].join('')}${federationWith(domains, bundlePort)}`
 }
 
 function ruleFor(namespace: string, serviceAccount: string): string {
@@ -95,4 +105,23 @@ function ruleFor(namespace: string, serviceAccount: string): string {
     when: proof.namespace == '${namespace}' && proof.service_account == '${serviceAccount}'
     audiences: ['${audience}']
 `
+}
+
+function ruleForDomain(name: TrustDomain): string {
+  return `  - spiffe_id: /${name}\${proof.path}
+    from: ${name}
+    when: proof.path.startsWith('/ns/')
+    audiences: ['${audience}']
+`
+}
+
+function federationWith(domains: readonly TrustDomain[], bundlePort: number | undefined): string {
+  if (domains.length === 0) return ''
+  const endpointOf = (name: TrustDomain) =>
+    `, endpoint: 'https://127.0.0.1:${bundlePort}/${name}', profile: https_web, ca_file: bundle-ca.pem`
+  const peers = domains.map((name) => {
+    const endpoint = bundlePort === undefined ? '' : endpointOf(name)
+    return `  ${name}: { bundle: trust-bundles/${name}.json${endpoint} }\n`
+  })
+  return `federation:\n${peers.join('')}`
 }

@@ -6,10 +6,33 @@
 import { execFileSync } from 'node:child_process'
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuildOptions, build, type Metafile } from 'esbuild'
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
+
+/**
+ * An `import` of one of Node's own modules reads each of its exports, and three of those of `node:http` load all of Node's
+ * `fetch`: an eighth of the time of a start. Asked for this way, exports that are made when they are read stay unmade, and
+ * our own sources can not import these.
+ */
+const nodeModulesAtOnce: Plugin = {
+  name: 'node-modules-at-once',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, ({ path, kind, importer }) =>
+      kind === 'import-statement' && importer.startsWith(join(root, 'src'))
+        ? { path, namespace: 'at-once' }
+        : undefined,
+    )
+    onLoad({ filter: /.*/, namespace: 'at-once' }, ({ path }) => ({ contents: moduleOfNode(path) }))
+  },
+}
+
+function moduleOfNode(name: string): string {
+  const properties = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(name)))
+  const names = properties.flatMap(([key, { get }]) => (get === undefined && key !== 'default' ? key : []))
+  return `const all = process.getBuiltinModule('${name}'); export default all; export const { ${names.join(', ')} } = all`
+}
 
 const shared = {
   absWorkingDir: root,
@@ -32,14 +55,24 @@ const requireForLibraries =
   "import { createRequire as createRequireForLibraries } from 'node:module'; const require = createRequireForLibraries(import.meta.url);"
 
 await rm(dist, { recursive: true, force: true })
-const library = await build({ ...shared, entryPoints: { index: 'src/index.ts' } })
+// What both entries have is in one chunk: an error of one is an instance of the class of the other.
+const library = await build({
+  ...shared,
+  entryPoints: { index: 'src/index.ts', node: 'src/node.ts' },
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+})
 const command = await build({
   ...shared,
   entryPoints: { 'cli/main': 'src/cli/main.ts' },
+  // Google's library imports them for a transport of its own, which is never used.
+  external: ['node-fetch', 'https-proxy-agent'],
+  plugins: [nodeModulesAtOnce],
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   banner: { js: requireForLibraries },
 })
+requireLateClouds(command.metafile)
 execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
   cwd: root,
   stdio: 'inherit',
@@ -47,14 +80,52 @@ execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '
 await chmod(join(dist, 'cli/main.js'), 0o755)
 await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licencesOf([library.metafile, command.metafile]))
 
+/** Libraries of clouds are loaded at the first exchange there, and are no part of what a server starts with. */
+function requireLateClouds({ outputs }: Metafile): void {
+  const { imports = [] } = Object.values(outputs).find(({ entryPoint }) => entryPoint === 'src/cli/main.ts') ?? {}
+  const serve = Object.keys(outputs).filter((path) => outputs[path]?.entryPoint === 'src/cli/commands/serve.ts')
+  const reached = new Set(serve)
+  // A set goes on with what is added to it.
+  for (const path of reached)
+    for (const { path: next, kind } of [...(outputs[path]?.imports ?? []), ...imports])
+      if (kind === 'import-statement') reached.add(next)
+  const early = [...reached].flatMap((path) => Object.keys(outputs[path]?.inputs ?? {})).find(isOfCloud)
+  if (serve.length !== 1 || early !== undefined) throw new Error(`serve starts with ${early ?? 'an unknown file'}`)
+}
+
+function isOfCloud(input: string): boolean {
+  return /node_modules\/(?:@aws-sdk|@smithy|@azure|google-auth-library|gaxios)\//.test(input)
+}
+
 /** The licence texts of what is bundled, as their terms ask. */
 async function licencesOf(metafiles: readonly Metafile[]): Promise<string> {
   const inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs))
   const packages = new Set(inputs.flatMap((input) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []))
   const texts = [...packages].sort().map(async (folder) => {
-    const licence = (await readdir(join(root, folder))).find((file) => /^licen[cs]e/i.test(file))
-    if (licence === undefined) throw new Error(`${folder} has no licence text`)
-    return `${folder.slice('node_modules/'.length)}\n\n${await readFile(join(root, folder, licence), 'utf8')}`
+    const text = (await licenceIn(folder)) ?? (await licenceOfSibling(folder, packages))
+    if (text === undefined) throw new Error(`${folder} has no licence text`)
+    return `${folder.slice('node_modules/'.length)}\n\n${text}`
   })
   return (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`)
+}
+
+async function licenceIn(folder: string): Promise<string | undefined> {
+  const licence = (await readdir(join(root, folder))).find((file) => /^licen[cs]e/i.test(file))
+  return licence === undefined ? undefined : readFile(join(root, folder, licence), 'utf8')
+}
+
+/** Of another package from the same repository and under the same licence: some leave theirs out. */
+async function licenceOfSibling(folder: string, packages: ReadonlySet<string>): Promise<string | undefined> {
+  const origin = await originOf(folder)
+  for (const sibling of [...packages].sort()) {
+    const text = (await originOf(sibling)) === origin ? await licenceIn(sibling) : undefined
+    if (text !== undefined) return text
+  }
+  return undefined
+}
+
+/** A package without a repository is like no other. */
+async function originOf(folder: string): Promise<string> {
+  const { license, repository } = JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8'))
+  return JSON.stringify([license, repository?.url?.replace(/^git\+/, '') ?? folder])
 }

@@ -54,6 +54,7 @@ export interface KeptRecord {
   readonly attributes?: Readonly<Record<string, unknown>>
   readonly spiffe_id?: string
   readonly rule?: string
+  readonly target?: string
   readonly issued?: {
     readonly serial_number?: string
     readonly audience?: readonly string[]

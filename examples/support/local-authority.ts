@@ -18,8 +18,8 @@ export interface ServerCertificate {
 export interface LocalAuthority {
   /** PEM: what clients trust. */
   readonly ca: string
-  /** A certificate for `localhost`. */
-  readonly issue: () => Promise<ServerCertificate>
+  /** A certificate for `localhost`, unless names are given. */
+  readonly issue: (names?: readonly string[]) => Promise<ServerCertificate>
 }
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
@@ -42,12 +42,12 @@ export async function createLocalAuthority(commonName: string): Promise<LocalAut
     ],
   })
 
-  async function issue(): Promise<ServerCertificate> {
+  async function issue(names: readonly string[] = ['localhost']): Promise<ServerCertificate> {
     const leaf = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
     const certificate = await x509.X509CertificateGenerator.create({
       ...validity,
       serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(8))).toString('hex'),
-      subject: 'CN=localhost',
+      subject: `CN=${names[0]}`,
       issuer: ca.subject,
       signingAlgorithm: algorithm,
       publicKey: leaf.publicKey,
@@ -56,7 +56,7 @@ export async function createLocalAuthority(commonName: string): Promise<LocalAut
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-        new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'localhost' }]),
+        new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns', value }))),
         // Python's ssl asks for it since 3.13 (VERIFY_X509_STRICT).
         await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey),
       ],

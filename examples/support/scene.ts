@@ -96,8 +96,8 @@ function tellCluster(narrator: Narrator, { isStandIn, issuer }: Cluster): void {
   )
 }
 
-/** The rules of a configuration, as they are written. */
-export async function readRules(configFile: string): Promise<readonly string[]> {
+/** A configuration from a key on, as it is written; by default its rules. */
+export async function readRules(configFile: string, from = 'identities:'): Promise<readonly string[]> {
   const lines = (await readFile(configFile, 'utf8')).trimEnd().split('\n')
-  return lines.slice(lines.findIndex((line) => line.startsWith('identities:')))
+  return lines.slice(lines.findIndex((line) => line.startsWith(from)))
 }

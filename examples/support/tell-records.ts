@@ -3,14 +3,16 @@
  *
  * @module
  */
-import type { Gateway } from './gateway.ts'
+import type { Gateway, KeptRecord } from './gateway.ts'
 import type { Narrator } from './narrator.ts'
 
 const shown = 8
 
+const isCredential = ({ operation }: KeptRecord) => operation.endsWith('_svid') || operation.startsWith('exchange')
+
 /** The first and the last ones where there are many. */
 export async function tellRecords(gateway: Gateway, narrator: Narrator): Promise<void> {
-  const records = (await gateway.records()).filter(({ operation }) => operation.endsWith('_svid'))
+  const records = (await gateway.records()).filter(isCredential)
   narrator.say(`Every credential is on record before it leaves, and so is every refusal. ${records.length} records were
     kept; an operator reads them with "apostille records list":`)
   const rows = records.map(({ time, decision, operation, spiffe_id, authenticator }) => [

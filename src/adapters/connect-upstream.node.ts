@@ -49,7 +49,12 @@ export function createAddressRule(place: UpstreamPlace): (address: string, host:
 }
 
 function connect(place: UpstreamPlace, ca: string | undefined, deps: ConnectUpstreamDeps): HttpClient {
-  const fetch = createHttpsFetch({ allowAddress: createAddressRule(place), ...(ca === undefined ? {} : { ca }) })
+  const { connections } = place
+  const fetch = createHttpsFetch({
+    allowAddress: createAddressRule(place),
+    ...(ca === undefined ? {} : { ca }),
+    ...(connections === undefined ? {} : { connections }),
+  })
   return createHttpClient({
     fetch,
     close: fetch.close,

@@ -44,6 +44,8 @@ export interface HttpRequest {
   readonly repeatable?: boolean
   /** Whether a redirect is an answer, for a caller that judges where it leads; a failure by default. */
   readonly followable?: boolean
+  /** Aborted when nobody waits any longer; the deadline holds as well. */
+  readonly signal?: AbortSignal
 }
 
 export interface HttpAnswer {
@@ -80,6 +82,11 @@ export interface UpstreamPlace {
   readonly hosts: readonly string[]
   /** Whether other hosts may have loopback, link-local and private addresses too; false by default. */
   readonly private?: boolean
+  /**
+   * At most so many connections at a time to each host, all of which are kept for the next requests: a handshake costs
+   * more than what follows. Any number by default, of which a few are kept.
+   */
+  readonly connections?: number
 }
 
 /** Port: what makes a client for one upstream, which each runtime does in its own way. */
@@ -110,16 +117,21 @@ export function createHttpClient(deps: HttpClientDeps): HttpClient {
     const host = requireHttps(wanted.url)
     const { promise: late, reject } = Promise.withResolvers<never>()
     const abort = new AbortController()
-    const cancelTimer = startTimer(() => {
-      reject(new UpstreamError('timeout', `${host} did not answer within ${deadlineMs} ms`))
+    const giveUp = (message: string) => {
+      reject(new UpstreamError('timeout', message))
       abort.abort()
-    }, deadlineMs)
+    }
+    const forsake = () => giveUp(`nobody waits for ${host} any longer`)
+    const cancelTimer = startTimer(() => giveUp(`${host} did not answer within ${deadlineMs} ms`), deadlineMs)
+    wanted.signal?.addEventListener('abort', forsake)
+    if (wanted.signal?.aborted === true) forsake()
     try {
       return await Promise.race([exchange(fetch, wanted, { host, maxBytes, signal: abort.signal }), late])
     } catch (error) {
       throw translateFailure(error, host)
     } finally {
       cancelTimer()
+      wanted.signal?.removeEventListener('abort', forsake)
     }
   }
 

@@ -26,6 +26,8 @@ export interface HttpsFetchOptions {
   readonly allowAddress: (address: string, host: string) => boolean
   /** Resolves a name to all its addresses; the system's resolver by default. */
   readonly resolve?: (host: string) => Promise<readonly LookupAddress[]>
+  /** See `UpstreamPlace`. */
+  readonly connections?: number
 }
 
 /** A `fetch` whose connections are kept for the next request until they are closed. */
@@ -33,10 +35,11 @@ export type HttpsFetch = Fetch & { readonly close: () => Promise<void> }
 
 /** Rejects with what `node:https` says, or with an `UpstreamError` of code `address`. */
 export function createHttpsFetch(options: HttpsFetchOptions): HttpsFetch {
-  const { ca, verifyPeer, allowAddress, resolve = resolveName } = options
+  const { ca, verifyPeer, allowAddress, resolve = resolveName, connections } = options
   const agent = new Agent({
     keepAlive: true,
-    maxFreeSockets: 4,
+    maxSockets: connections ?? Number.POSITIVE_INFINITY,
+    maxFreeSockets: connections ?? 4,
     timeout: 30_000, // idle: a connection that waits longer is closed
     minVersion: 'TLSv1.2',
     lookup: createGuardedLookup(allowAddress, resolve),

@@ -67,6 +67,11 @@ function packageRunner(env: Started['env']): string {
   return agent.startsWith('bun/') ? 'bunx' : 'npx'
 }
 
+/** Commands in a text, between backticks, begin as this program was started. */
+export function asTyped(text: string): string {
+  return text.replaceAll('`apostille ', () => `\`${currentInvocation()} `)
+}
+
 /** A word as a POSIX shell reads it back. */
 export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

@@ -96,6 +96,15 @@ export function withOptionalServer(command: Command): Command {
   )
 }
 
+/** For commands that need no more of a gateway than the issuer that it says it is. */
+export function withDiscovery(command: Command): Command {
+  return withOutput(
+    command
+      .addOption(serverOption('the gateway that the proof is for, which says its issuer (default: none is asked)'))
+      .addOption(caFileOption()),
+  )
+}
+
 function serverOption(description: string): Option {
   return new Option('--server <url>', description).env('APOSTILLE_SERVER').argParser(parseServerUrl)
 }

@@ -17,13 +17,16 @@ interface CommandRow {
 
 const groups: Readonly<Record<string, string>> = {
   svid: 'Get SVIDs for a proof of identity',
+  proof: 'Make a proof of identity of what a cloud says of this workload',
   'join-token': 'Tokens with which a workload starts',
   authority: 'The keys that sign',
+  trust: 'What to set up at a cloud so that a target works',
   federation: 'Trust domains that we federate with',
   records: 'What was asked, decided and issued',
 }
 
 const changeAuthority = () => import('./commands/authority-change.ts')
+const trust = () => import('./commands/trust.ts')
 const federationPeer = () => import('./commands/federation-peer.ts')
 
 /** Every command, in the order of the help. */
@@ -34,6 +37,14 @@ export const commands: Readonly<Record<string, CommandRow>> = {
   'svid jwt': { summary: 'Get a JWT-SVID', load: () => import('./commands/svid-jwt.ts') },
   'svid x509': { summary: 'Get or renew an X.509-SVID', load: () => import('./commands/svid-x509.ts') },
   identities: { summary: 'Show which SPIFFE IDs a proof has', load: () => import('./commands/identities.ts') },
+  'proof aws': { summary: 'Prove an AWS role or user', load: () => import('./commands/proof-aws.ts') },
+  'proof azure': { summary: 'Prove an Azure managed identity', load: () => import('./commands/proof-azure.ts') },
+  'proof gcp': { summary: 'Prove a Google service account', load: () => import('./commands/proof-gcp.ts') },
+  credentials: { summary: 'Get the credential of a cloud', load: () => import('./commands/credentials.ts') },
+  exec: {
+    summary: 'Run a command with credentials of clouds that stay fresh',
+    load: () => import('./commands/exec.ts'),
+  },
   bundle: { summary: 'Show the trust bundle of the gateway', load: () => import('./commands/bundle.ts') },
   'join-token create': { summary: 'Make a join token', load: () => import('./commands/join-token-create.ts') },
   'join-token list': { summary: 'List join tokens', load: () => import('./commands/join-token-list.ts') },
@@ -50,6 +61,9 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'Sign an intermediate for another issuer of our trust domain',
     load: () => import('./commands/authority-sign-intermediate.ts'),
   },
+  'trust aws': { summary: 'Print the trust policy of a role, with its OIDC provider', load: trust },
+  'trust azure': { summary: 'Print the federated credentials of an application or identity', load: trust },
+  'trust gcp': { summary: 'Print the pool and provider of workload identities', load: trust },
   'federation list': { summary: 'List federated trust domains', load: () => import('./commands/federation-list.ts') },
   'federation show': { summary: 'Show one federated trust domain', load: federationPeer },
   'federation refresh': { summary: 'Ask a bundle endpoint now', load: federationPeer },
@@ -70,6 +84,7 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'Show the public key that signs the records',
     load: () => import('./commands/records-key.ts'),
   },
+  doctor: { summary: 'Find the link that fails on the way to a credential', load: () => import('./commands/doctor.ts') },
   reload: { summary: 'Put a changed configuration into use', load: () => import('./commands/reload.ts') },
 }
 
@@ -102,7 +117,10 @@ function endQuietlyOnBrokenPipe(): void {
 }
 
 /** Before anything is parsed: errors of usage are told in the format that was asked for, too. */
-function askedFormat(args: readonly string[]): OutputFormat {
+function askedFormat(words: readonly string[]): OutputFormat {
+  // What follows `--` is for the command that `exec` runs.
+  const end = words.indexOf('--')
+  const args = end < 0 ? words : words.slice(0, end)
   const at = args.indexOf('--output')
   return args.includes('--output=json') || (at >= 0 && args[at + 1] === 'json') ? 'json' : 'text'
 }

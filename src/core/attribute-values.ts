@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { AwsPartition } from '../protocol/presigned-identity.ts'
 import { isPathSegment, parseSpiffeId, type TrustDomain } from '../protocol/spiffe-id.ts'
 import { parseAddress } from './address-range.ts'
 import type { AuthenticatorType } from './authenticate.ts'
@@ -13,6 +14,8 @@ export type ValueJudge = (text: string, kind: 'equals' | 'starts') => string | u
 
 /** By attribute, such as `proof.namespace`. */
 export type AttributeValues = ReadonlyMap<string, ValueJudge>
+
+const targetTypes = ['aws', 'azure', 'gcp']
 
 // RFC 1123 labels and subdomains, as Kubernetes checks names of objects.
 const labelPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
@@ -33,8 +36,15 @@ const objectName = byPattern(
   'such a name is lower-case letters, digits, dashes and dots',
 )
 
-/** What `proof` can hold. `trustDomain` is that of a `spiffe` authenticator. */
-export function proofValues(type: AuthenticatorType, trustDomain?: TrustDomain): AttributeValues {
+/** Whom an authenticator of type `aws` takes. */
+export interface AwsScope {
+  readonly partition: AwsPartition
+  readonly accounts?: readonly string[] | undefined
+}
+
+/** What `proof` can hold. `trustDomain` is that of a `spiffe` authenticator, `aws` the scope of one of type `aws`. */
+export function proofValues(type: AuthenticatorType, trustDomain?: TrustDomain, aws?: AwsScope): AttributeValues {
+  if (type === 'aws') return awsValues(aws)
   if (type === 'kubernetes')
     return new Map([
       ['proof.namespace', namespace],
@@ -57,14 +67,40 @@ export function requestValues(operations: readonly string[]): AttributeValues {
 export interface KnownNames {
   readonly authenticators?: readonly string[]
   readonly rules?: readonly string[]
+  readonly targets?: readonly string[]
 }
 
-/** What `identity` can hold. */
-export function identityValues({ authenticators, rules }: KnownNames): AttributeValues {
+/** What `identity` and `target` can hold. */
+export function policyValues({ authenticators, rules, targets }: KnownNames): AttributeValues {
   const values = new Map(spiffeValues('identity', undefined))
+  values.set('request.path', secretPath)
+  values.set('target.type', oneOf(targetTypes, 'types of targets'))
+  if (targets) values.set('target.name', oneOf(targets, 'targets'))
   if (authenticators) values.set('identity.authenticator', oneOf(authenticators, 'authenticators'))
   if (rules) values.set('identity.rule', oneOf(rules, 'rules'))
   return values
+}
+
+const secretPath = byPattern(
+  /^(?:[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*\/?)?$/,
+  /^(?:[A-Za-z0-9._-]+\/)*[A-Za-z0-9._-]*$/,
+  'the path of a secret is letters, digits, dots, dashes and underscores between slashes, and starts with none',
+)
+
+const awsName = byPattern(/^[\w+=,.@-]{1,64}$/, /^[\w+=,.@-]{0,64}$/, 'such a name is letters, digits and _+=,.@-')
+
+function awsValues(scope: AwsScope | undefined): AttributeValues {
+  const { partition, accounts } = scope ?? {}
+  const account = byPattern(/^\d{12}$/, /^\d{0,12}$/, 'an account is 12 digits')
+  return new Map([
+    ['proof.account', accounts ? oneOf(accounts, 'accounts of the authenticator') : account],
+    ['proof.arn', beginningWith(partition === undefined ? 'arn:aws' : `arn:${partition}:`)],
+    ['proof.user_id', byPattern(/^[A-Z0-9]+$/, /^[A-Z0-9]*$/, 'a unique ID is upper-case letters and digits')],
+    ['proof.role', awsName],
+    ['proof.session', awsName],
+    ['proof.user', awsName],
+    ...(partition === undefined ? [] : [['proof.partition', oneOf([partition], 'partitions')] as const]),
+  ])
 }
 
 function spiffeValues(variable: string, trustDomain: TrustDomain | undefined): [string, ValueJudge][] {
@@ -75,15 +111,31 @@ function spiffeValues(variable: string, trustDomain: TrustDomain | undefined): [
   ]
 }
 
-function byPattern(whole: RegExp, start: RegExp, why: string): ValueJudge {
+/** Equal to a text that `whole` fits, beginning with one that `start` fits. */
+export function byPattern(whole: RegExp, start: RegExp, why: string): ValueJudge {
   return (text, kind) => ((kind === 'equals' ? whole : start).test(text) ? undefined : why)
 }
 
-function oneOf(names: readonly string[], noun: string): ValueJudge {
+/** One of the names. */
+export function oneOf(names: readonly string[], noun: string): ValueJudge {
   return (text, kind) => {
     const found = names.some((name) => (kind === 'equals' ? name === text : name.startsWith(text)))
-    return found ? undefined : `the ${noun} are ${names.join(', ')}`
+    if (found) return undefined
+    return names.length === 0 ? `there are no ${noun}` : `the ${noun} are ${names.join(', ')}`
   }
+}
+
+/** A text of which the beginning is known. */
+export function beginningWith(prefix: string): ValueJudge {
+  return (text, kind) => {
+    const fits = text.startsWith(prefix) || (kind === 'starts' && prefix.startsWith(text))
+    return fits ? undefined : `it begins with ${prefix}`
+  }
+}
+
+/** A text of one shape and length, such as a UUID: `sample` says which, and completes what a prefix leaves out. */
+export function shapedAs(pattern: RegExp, sample: string, why: string): ValueJudge {
+  return (text, kind) => (pattern.test(kind === 'equals' ? text : text + sample.slice(text.length)) ? undefined : why)
 }
 
 const judgePath: ValueJudge = (text, kind) => {

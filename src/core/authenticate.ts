@@ -4,6 +4,7 @@
  * @module
  */
 import type { FirstProof } from '../protocol/first-proof.ts'
+import type { ParsedJwt } from '../protocol/jwt-svid.ts'
 import type { SpiffeId, TrustDomain } from '../protocol/spiffe-id.ts'
 
 /** What a caller shows of itself. */
@@ -50,7 +51,7 @@ export interface Authentication {
   readonly stillHolds?: () => boolean
 }
 
-export type AuthenticatorType = 'oidc' | 'kubernetes' | 'join_token' | 'spiffe'
+export type AuthenticatorType = 'oidc' | 'kubernetes' | 'join_token' | 'spiffe' | 'aws'
 
 /** What can be read of a JWT before anything of it is verified: only good to choose who verifies it. */
 export interface UnverifiedJwt {
@@ -74,11 +75,13 @@ export interface Authenticator {
     | { readonly issuer: string; readonly audience: string }
     | { readonly trustDomain: TrustDomain }
     | { readonly joinTokens: true }
+    | { readonly awsIdentities: true }
   /** Whether this issuer's keys hold `kid`: tells apart authenticators of one issuer and one audience. */
   readonly holdsKey?: (kid: string | undefined) => Promise<boolean>
-  /** Whether this join token was made for this authenticator: asked where there are several that take join tokens. */
+  /** Whether this proof is for this authenticator: asked where several take join tokens, or presigned AWS identities. */
   readonly owns?: (proof: Proof) => Promise<boolean>
-  readonly authenticate: (proof: Proof, now: Date) => Promise<Authentication>
+  /** At once where nobody has to be asked. @param jwt What is already read of a bearer's `token`. */
+  readonly authenticate: (proof: Proof, now: Date, jwt?: ParsedJwt) => Authentication | Promise<Authentication>
   /** Stops timers and connections. */
   readonly close?: () => Promise<void>
 }

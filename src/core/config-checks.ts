@@ -7,10 +7,12 @@
  */
 import { parseAddress } from './address-range.ts'
 import { slotSeconds } from './authority-plan.ts'
+import { findAwsProblems } from './config-aws.ts'
 import { type FederationPeerDocument, findPeerProblems, outlinePeer } from './config-federation.ts'
 import { formatDuration } from './config-fields.ts'
 import type { ConfigurationDocument, RuleDocument } from './config-schema.ts'
 import type { Found } from './config-source.ts'
+import { findTargetProblems, type TargetDocument } from './config-targets.ts'
 import { findFederationProblems } from './federation-peer.ts'
 import { formatListenAddress, isLocal, type ListenAddress } from './listen-address.ts'
 
@@ -30,6 +32,9 @@ export interface ReadableDocument
   readonly federation: ReadonlyMap<string, FederationPeerDocument>
   /** False when some of it can not be read. */
   readonly hasWholeFederation: boolean
+  readonly targets: ReadonlyMap<string, TargetDocument>
+  /** Names of those that can not be read. */
+  readonly brokenTargets: ReadonlySet<string>
   readonly identities: readonly (RuleDocument | undefined)[]
   readonly policies: readonly (ConfigurationDocument['policies'][number] | undefined)[]
 }
@@ -39,10 +44,23 @@ export function checkDocument(document: ReadableDocument): readonly Found[] {
     ...checkListeners(document),
     ...checkIssuer(document),
     ...checkAuthenticators(document),
+    ...findAwsProblems(document.authenticators),
     ...checkFederation(document),
     ...checkAuthorities(document),
     ...checkTtls(document),
+    ...findTargetProblems(document),
+    ...findOpenPermits(document),
   ]
+}
+
+/** What was left out would open every target, those that are added later as well. */
+function findOpenPermits({ policies }: ReadableDocument): readonly Found[] {
+  return policies.flatMap((policy, index): readonly Found[] => {
+    const { permit = [], to, when = '' } = policy ?? {}
+    if (!permit.includes('exchange') || to !== undefined || when.includes('target')) return []
+    const message = "a permit of exchange without `to` is for every target: name them, or write to: '*'"
+    return [{ path: ['policies', index], message, severity: 'warning' }]
+  })
 }
 
 function checkListeners({ listen, admin, metrics, bundle_endpoint }: ReadableDocument): readonly Found[] {

@@ -63,7 +63,7 @@ function inPlainWords(issue: SchemaIssue): string {
   if (issue.code === 'invalid_value' && issue.message.startsWith('Invalid'))
     return `expected ${issue.values.length === 1 ? '' : 'one of '}${issue.values.join(', ')}`
   if (issue.code === 'invalid_union' && 'options' in issue)
-    return `expected one of ${(issue.options as string[]).join(', ')}`
+    return `expected one of ${(issue.options as readonly unknown[]).filter((option) => option !== undefined).join(', ')}`
   if (issue.code === 'too_small') return `expected ${sizeOf(issue.origin, issue.minimum, 'at least')}`
   if (issue.code === 'too_big') return `expected ${sizeOf(issue.origin, issue.maximum, 'at most')}`
   return issue.message.charAt(0).toLowerCase() + issue.message.slice(1)

@@ -7,6 +7,7 @@ import * as z from 'zod'
 import { authenticatorSchema } from './config-authenticators.ts'
 import { federationSchema } from './config-federation.ts'
 import { durationField, issuerField, trustDomainField } from './config-fields.ts'
+import { targetSchema } from './config-targets.ts'
 import { addressField, cidrField } from './listen-address.ts'
 
 const path = z.string().min(1).max(4096)
@@ -74,6 +75,11 @@ const policySchema = z.strictObject({
   name: name.optional(),
   permit: operations.optional(),
   forbid: operations.optional(),
+  to: z
+    .union([name, z.literal('*'), z.array(z.union([name, z.literal('*')])).min(1)], {
+      error: "expected the name of a target, a list of them, or '*'",
+    })
+    .optional(),
   when: z.string().min(1).optional(),
   reason: z.string().min(1).max(256).optional(),
 })
@@ -120,6 +126,7 @@ export const configurationSchema = z.strictObject({
   authenticators: z.record(name, authenticatorSchema).default({}),
   federation: federationSchema,
   identities: z.array(ruleSchema).max(100_000, 'expected a list of at most 100000').default([]),
+  targets: z.record(name, targetSchema).default({}),
   policies: z.array(policySchema).max(100_000, 'expected a list of at most 100000').default([]),
   limits: limits.prefault({}),
 })
@@ -156,6 +163,8 @@ function keysAt(schema: Schema, [step, ...rest]: Path, content: unknown): readon
     case 'default':
     case 'prefault':
       return keysAt(def.innerType, path, content)
+    case 'pipe':
+      return keysAt(def.in, path, content)
     case 'union':
       return optionsFor(def, content).flatMap((option) => keysAt(option, path, content))
     case 'object': {

@@ -22,10 +22,12 @@ import {
   readableRuleSchema,
 } from './config-schema.ts'
 import { type Diagnostic, type Found, readSource } from './config-source.ts'
+import { algorithmOf, audiencesOf, type TargetDocument, targetSchema } from './config-targets.ts'
 import type { Problem } from './expression.ts'
 import { compileRules, type RuleInput, type RuleSet } from './identify.ts'
 import type { ListenAddress } from './listen-address.ts'
 import { compilePolicies, type PolicyInput, type PolicySet } from './policy.ts'
+import { compileTargets, type TargetSet } from './target.ts'
 
 export type { Diagnostic } from './config-source.ts'
 
@@ -51,11 +53,15 @@ export interface Configuration
   readonly trustDomain: ConfigurationDocument['trust_domain']
   readonly authorities: {
     readonly x509: Omit<ConfigurationDocument['authorities']['x509'], 'ttl'> & { readonly ttlSeconds: number }
-    readonly jwt: Omit<ConfigurationDocument['authorities']['jwt'], 'ttl'> & { readonly ttlSeconds: number }
+    readonly jwt: Omit<ConfigurationDocument['authorities']['jwt'], 'ttl' | 'rs256_audiences'> & {
+      readonly ttlSeconds: number
+      readonly rs256_audiences: readonly string[]
+    }
   }
   readonly authenticators: ReadonlyMap<string, AuthenticatorConfig>
   readonly federation: readonly ConfiguredPeer[]
   readonly rules: RuleSet
+  readonly targets: TargetSet
   readonly policies: PolicySet
   readonly warnings: readonly Diagnostic[]
 }
@@ -65,7 +71,8 @@ export function parseConfiguration(text: string): Configuration {
   const source = readSource(text)
   if (source.problems.length > 0) throw new ConfigurationError(sorted(source.problems))
   const content = source.content ?? {}
-  const shape = configurationSchema.safeParse(content)
+  // Parsers that are compiled pay off after some dozens of documents, and a process reads one.
+  const shape = configurationSchema.safeParse(content, { jitless: true })
   const readable = shape.success ? asReadable(shape.data) : readWhatCanBeRead(content)
   const compiled = compile(readable)
   const found: readonly Found[] = [
@@ -82,7 +89,7 @@ export function parseConfiguration(text: string): Configuration {
 function assemble(
   text: string,
   document: ConfigurationDocument,
-  { rules, policies }: Pick<Configuration, 'rules' | 'policies'>,
+  { rules, targets, policies }: Pick<Configuration, 'rules' | 'targets' | 'policies'>,
   warnings: readonly Diagnostic[],
 ): Configuration {
   const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, seal, limits, authorities } = document
@@ -99,16 +106,28 @@ function assemble(
     limits,
     authorities: {
       x509: { ...authorities.x509, ttlSeconds: x509TtlSeconds(authorities) },
-      jwt: { ...authorities.jwt, ttlSeconds: authorities.jwt.ttl },
+      jwt: {
+        ...authorities.jwt,
+        ttlSeconds: authorities.jwt.ttl,
+        // What a workload exchanges by itself is for the same cloud.
+        rs256_audiences: [...authorities.jwt.rs256_audiences, ...rs256Audiences(targets)],
+      },
     },
     authenticators: new Map(
       Object.entries(document.authenticators).map(([name, config]) => [name, { ...config, name }]),
     ),
     federation: Object.entries(document.federation).flatMap(([name, peer]) => readPeer(name, peer) ?? []),
     rules,
+    targets,
     policies,
     warnings,
   }
+}
+
+function rs256Audiences(targets: TargetSet): readonly string[] {
+  return [...targets.values()]
+    .filter(({ document }) => algorithmOf(document) === 'RS256')
+    .flatMap(({ document }) => audiencesOf(document))
 }
 
 function asReadable(document: ConfigurationDocument): ReadableDocument {
@@ -119,6 +138,8 @@ function asReadable(document: ConfigurationDocument): ReadableDocument {
     hasAuthenticators: true,
     federation: new Map(Object.entries(document.federation)),
     hasWholeFederation: true,
+    targets: new Map(Object.entries(document.targets)),
+    brokenTargets: new Set(),
   }
 }
 
@@ -133,6 +154,9 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
   const sound = authenticators.flatMap(([name, config]) => (config ? [[name, config] as const] : []))
   const peers = Object.entries(asPlain(plain['federation'])).map(
     ([name, value]) => [name, readAs<FederationPeerDocument>(federationPeerSchema, value)] as const,
+  )
+  const targets = Object.entries(asPlain(plain['targets'])).map(
+    ([name, value]) => [name, readAs<TargetDocument>(targetSchema, value)] as const,
   )
   const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, authorities } = configurationSchema.shape
   const parts = {
@@ -152,6 +176,8 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
     brokenAuthenticators: new Set(authenticators.flatMap(([name, config]) => (config ? [] : [name]))),
     hasAuthenticators: isPlain(plain['authenticators'] ?? {}),
     federation: new Map(peers.flatMap(([name, peer]) => (peer ? [[name, peer] as const] : []))),
+    targets: new Map(targets.flatMap(([name, target]) => (target ? [[name, target] as const] : []))),
+    brokenTargets: new Set(targets.flatMap(([name, target]) => (target ? [] : [name]))),
     hasWholeFederation: peers.every(([, peer]) => peer !== undefined) && isPlain(plain['federation'] ?? {}),
     identities: asList(plain['identities']).map((rule) => readAs(readableRuleSchema, rule)),
     policies: asList(plain['policies']).map((policy) => readAs(readablePolicySchema, policy)),
@@ -183,7 +209,12 @@ function compile(document: ReadableDocument) {
   const authenticators = new Map(
     [...document.authenticators].map(([name, config]) => [
       name,
-      { type: config.type, ...(config.type === 'spiffe' && { trustDomain: config.trust_domain }) },
+      {
+        type: config.type,
+        ...(config.type === 'spiffe' && { trustDomain: config.trust_domain }),
+        ...(config.type === 'aws' && { aws: config }),
+        ...(config.type === 'oidc' && config.preset !== undefined && { preset: config.preset }),
+      },
     ]),
   )
   const rules = compileRules(ruleInputs(document), {
@@ -191,15 +222,22 @@ function compile(document: ReadableDocument) {
     trustDomain: document.trust_domain ?? ('' as TrustDomain),
     authenticators,
     reservedDnsNames: reservedDnsNames(document),
-    reservedAudiences: document.issuer === undefined ? [] : [document.issuer],
+    reservedAudiences: [
+      ...(document.issuer === undefined ? [] : [document.issuer]),
+      ...[...document.targets.values()].flatMap(audiencesOf),
+    ],
   })
-  const policies = compilePolicies(policyInputs(document), {
+  const known = {
     authenticators: [...authenticators.keys(), ...document.brokenAuthenticators],
-  })
+    targets: [...document.targets.keys(), ...document.brokenTargets],
+  }
+  const targets = compileTargets(document.targets, { ...known, trustDomain: document.trust_domain })
+  const policies = compilePolicies(policyInputs(document), known)
   return {
     rules: rules.rules,
+    targets: targets.targets,
     policies: policies.policies,
-    problems: [...rules.problems, ...policies.problems, ...findEffectProblems(document)],
+    problems: [...rules.problems, ...targets.problems, ...policies.problems, ...findEffectProblems(document)],
   }
 }
 
@@ -213,11 +251,12 @@ function ruleInputs({ identities, brokenAuthenticators, hasAuthenticators }: Rea
 
 function policyInputs({ policies }: ReadableDocument): readonly PolicyInput[] {
   return policies.flatMap((policy, index): readonly PolicyInput[] => {
-    const { permit, forbid, ...rest } = policy ?? {}
+    const { permit, forbid, to, ...rest } = policy ?? {}
     const operations = permit ?? forbid
     if (operations === undefined || (permit !== undefined && forbid !== undefined)) return []
     const effect = permit === undefined ? 'forbid' : 'permit'
-    return [{ ...rest, effect, operations: [operations].flat(), path: ['policies', index] }]
+    const targets = to === undefined ? undefined : [to].flat()
+    return [{ ...rest, effect, operations: [operations].flat(), to: targets, path: ['policies', index] }]
   })
 }
 

@@ -30,6 +30,8 @@ export type Variables = ReadonlyMap<string, ReadonlySet<string>>
 export interface CheckContext {
   readonly variables: Variables
   readonly values: AttributeValues
+  /** What was probably meant by an attribute that there is not, such as `proof.ref`. */
+  readonly suggest?: (attribute: string) => string | undefined
 }
 
 const maxNodes = 200
@@ -62,7 +64,7 @@ export function checkTree(root: Tree, context: CheckContext): ReadonlySet<string
 
   const visit = (node: Tree, scope: Scope): void => {
     if (++nodes > maxNodes) fail(root, `more than ${maxNodes} nodes: split the condition or shorten its lists`)
-    const attribute = attributeOf(node, context.variables)
+    const attribute = attributeOf(node, context)
     if (attribute) {
       nodes++
       reads.add(attribute)
@@ -84,14 +86,15 @@ function failAt(offset: number, message: string): never {
 }
 
 /** `proof.namespace`, also written `proof['namespace']`; `undefined` where the node is no attribute of a variable. */
-function attributeOf(node: Tree, variables: Variables): string | undefined {
+function attributeOf(node: Tree, { variables, suggest }: CheckContext): string | undefined {
   if (node.op !== '.' && node.op !== '[]') return undefined
   const [left] = node.args
   const known = left.op === 'id' ? variables.get(left.args) : undefined
   if (!known) return undefined
   const [variable, name] = pathOf(node) ?? []
   if (name === undefined) fail(node, `the attribute of ${sourceOf(left)} must be written out`)
-  if (!known.has(name)) failAt(offsetOfName(node, name), describeUnknown(variable, name, known))
+  if (!known.has(name))
+    failAt(offsetOfName(node, name), describeUnknown(variable, name, known, suggest?.(`${variable}.${name}`)))
   return `${variable}.${name}`
 }
 
@@ -99,10 +102,15 @@ function offsetOfName(node: Tree & { readonly op: '.' | '[]' }, name: string): n
   return node.op === '.' ? node.end - name.length : node.args[1].start
 }
 
-function describeUnknown(variable: string | undefined, name: string, known: ReadonlySet<string>): string {
+function describeUnknown(
+  variable: string | undefined,
+  name: string,
+  known: ReadonlySet<string>,
+  suggestion: string | undefined,
+): string {
   const similar = findSimilarName(name, [...known])
   const meant = similar === undefined ? `it has ${[...known].join(', ')}` : `did you mean ${similar}?`
-  return `${variable} has no ${name} here: ${meant}`
+  return `${variable} has no ${name} here: ${suggestion ?? meant}`
 }
 
 function checkNode(node: Tree, scope: Scope, context: CheckContext): void {

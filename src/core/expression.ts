@@ -10,7 +10,7 @@
  */
 import { Environment, EvaluationError, type ParseResult } from '@marcbachmann/cel-js'
 import { isInRange, parseAddress, parseAddressRange } from './address-range.ts'
-import { type AttributeValues, identityValues, type KnownNames, requestValues } from './attribute-values.ts'
+import { type AttributeValues, type KnownNames, policyValues, requestValues } from './attribute-values.ts'
 import type { AttributeType } from './config-authenticators.ts'
 import { type CheckContext, checkTree, ExpressionSyntaxError } from './expression-checks.ts'
 import { pathOf, sourceOf, type Tree } from './expression-tree.ts'
@@ -39,6 +39,8 @@ export interface RequestContext {
   readonly time: Date
   /** Of a JWT-SVID or an exchange: decisions are made for one audience at a time. */
   readonly audience?: string
+  /** Of a secret that is read or written; of a folder of them with the slash at its end. Only policies see it. */
+  readonly path?: string
 }
 
 /** The values of the variables, such as `{ proof, request }`. An absent attribute has no key. */
@@ -96,17 +98,35 @@ const identityAttributes: Attributes = {
   claims: 'map',
 }
 
+/** Of an exchange; other operations have none. */
+const targetAttributes: Attributes = { name: 'maybe string', type: 'maybe string' }
+
 /** What identity rules see: `proof`, with the attributes of one kind of authenticator, and `request`. */
 export function ruleEnvironment(
   attributes: Readonly<Record<string, AttributeType>>,
   values: AttributeValues = new Map(),
+  suggest?: CheckContext['suggest'],
 ): ExpressionEnvironment {
-  return createEnvironment({ proof: attributes, request: requestAttributes }, values)
+  const environment = createEnvironment({ proof: attributes, request: requestAttributes }, values)
+  return suggest ? { ...environment, suggest } : environment
 }
 
-/** What policies see: `identity` and `request`. Names that are known are checked where an expression mentions them. */
+/** {@link ruleEnvironment} for many authenticators: those with the same attributes share what the library holds of them. */
+export function createRuleEnvironments(): typeof ruleEnvironment {
+  const known = new Map<string, ExpressionEnvironment>()
+  return (attributes, values = new Map(), suggest) => {
+    const key = JSON.stringify(attributes)
+    const first = known.get(key) ?? ruleEnvironment(attributes)
+    known.set(key, first)
+    return { ...first, values: withRequestValues(values), ...(suggest && { suggest }) }
+  }
+}
+
+/** What policies see: `identity`, `request` and `target`. Names that are known are checked where an expression mentions them. */
 export function policyEnvironment(known: KnownNames = {}): ExpressionEnvironment {
-  return createEnvironment({ identity: identityAttributes, request: requestAttributes }, identityValues(known))
+  const request: Attributes = { ...requestAttributes, path: 'maybe string' }
+  const variables = { identity: identityAttributes, request, target: targetAttributes }
+  return createEnvironment(variables, policyValues(known))
 }
 
 function createEnvironment(variables: Readonly<Record<string, Attributes>>, values: AttributeValues) {
@@ -119,7 +139,11 @@ function createEnvironment(variables: Readonly<Record<string, Attributes>>, valu
     cel.registerVariable({ name, schema })
     names.set(name, new Set(Object.keys(attributes)))
   }
-  return { cel, variables: names, values: new Map([...values, ...requestValues([...operations, 'identities'])]) }
+  return { cel, variables: names, values: withRequestValues(values) }
+}
+
+function withRequestValues(values: AttributeValues): AttributeValues {
+  return new Map([...values, ...requestValues([...operations, 'identities'])])
 }
 
 function isInCidr(address: string, cidr: string): boolean {

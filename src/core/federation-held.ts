@@ -110,7 +110,7 @@ export function createHeldPeers(deps: HeldPeersDeps): HeldPeers {
     get: (trustDomain) => held.get(trustDomain),
     names: () => [...held.keys()],
     async listKept() {
-      const documents = await store.listDocuments(documentPrefix)
+      const documents = await store.listDocuments({ prefix: documentPrefix })
       return new Map(documents.map(({ name, version }) => [name.slice(documentPrefix.length) as TrustDomain, version]))
     },
     read,

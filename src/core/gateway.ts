@@ -6,9 +6,12 @@
  *
  * @module
  */
+import { type CallerAdmissionDeps, createCallerAdmission, type SecretCaller } from './admit-secret.ts'
 import type { Authorities } from './authorities.ts'
 import type { Call } from './call.ts'
+import type { CloudCredential } from './cloud.ts'
 import type { Configured } from './configured.ts'
+import { createTokenExchanger, type ExchangeRequest, type TokenExchangerDeps } from './exchange-token.ts'
 import type { Federation } from './federation.ts'
 import {
   createSvidIssuer,
@@ -17,15 +20,16 @@ import {
   type SvidOutcome,
   type SvidRequest,
 } from './issue-svids.ts'
+import { createSecretKeeper, type SecretKeeper, type SecretKeeperDeps } from './keep-secrets.ts'
 import { createIdentityLister, type ListedIdentity } from './list-identities.ts'
 import { type BundleDocuments, createBundlePublisher, type PublishedDocuments } from './published-documents.ts'
 import type { RecordKeeper } from './record-keeper.ts'
 import { Refusal } from './refusal.ts'
 import type { Store } from './store.ts'
 
-export interface GatewayPorts extends SvidIssuerDeps {
+export interface GatewayPorts extends SvidIssuerDeps, TokenExchangerDeps, SecretKeeperDeps, CallerAdmissionDeps {
   readonly authorities: Pick<Authorities, 'current'>
-  readonly store: Pick<Store, 'readJoinToken' | 'check'>
+  readonly store: Pick<Store, 'readJoinToken' | 'check' | 'readDocument' | 'listDocuments'>
   readonly records: RecordKeeper
   /** Whether the document on disk was refused, so that the one in use is another. */
   readonly configurationRefused: () => boolean
@@ -42,6 +46,10 @@ export interface Gateway {
   ) => Promise<SvidOf<Kind>>
   /** Up to 100 requests on one proof. @throws {Refusal} for the proof; each request has its own outcome */
   readonly issueSvids: (call: Call, requests: readonly SvidRequest[]) => Promise<readonly SvidOutcome[]>
+  /** The credential of a cloud, for a target of the configuration. @throws {Refusal} */
+  readonly exchange: (call: Call, request: ExchangeRequest) => Promise<CloudCredential>
+  /** Our own versioned secrets. */
+  readonly secrets: SecretKeeper<SecretCaller>
   /** Which identities the proof has. @throws {Refusal} */
   readonly listIdentities: (call: Call) => Promise<readonly ListedIdentity[]>
   /** OIDC discovery, key set and bundle. @throws {Refusal} `no_authority` */
@@ -68,6 +76,8 @@ export function createGateway(ports: GatewayPorts): Gateway {
       if (outcome.kind === 'refused') throw outcome.refusal
       return outcome.svid as SvidOf<Kind>
     },
+    exchange: createTokenExchanger(ports),
+    secrets: createSecretKeeper(ports, createCallerAdmission(ports)),
     listIdentities: createIdentityLister(ports),
     published: () => ports.authorities.current().documents,
     federatedBundle: createBundlePublisher(ports.bundleOf),

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { TrustDomain } from '../protocol/spiffe-id.ts'
-import { proofValues } from './attribute-values.ts'
+import { type AwsScope, proofValues } from './attribute-values.ts'
 import type { AuthenticatorType } from './authenticate.ts'
 import { findConditionProblem } from './condition.ts'
 import { type Attributes, conditionsOf, createConditionIndex, type Found } from './condition-index.ts'
@@ -13,12 +13,13 @@ import { proofAttributes } from './config-authenticators.ts'
 import { findDnsTemplateProblem } from './dns-name.ts'
 import {
   compileExpression,
+  createRuleEnvironments,
   type Expression,
   type ExpressionEnvironment,
   ExpressionSyntaxError,
   type Problem,
-  ruleEnvironment,
 } from './expression.ts'
+import { type PresetName, presetAttributes, presetValues, suggestPreset, tellingAttributes } from './oidc-presets.ts'
 import { findPathTemplateProblem } from './spiffe-path.ts'
 import { compileTemplate, isLiteral, type Template } from './template.ts'
 
@@ -84,10 +85,20 @@ export interface RuleSet {
   readonly find: ReadonlyMap<string, (proof: Attributes) => Found<CompiledRule>>
 }
 
+/** What rules need to know of an authenticator. */
+export interface RuleSource {
+  readonly type: AuthenticatorType
+  /** Of type `spiffe`. */
+  readonly trustDomain?: TrustDomain
+  /** Of type `oidc`, where the vendor is known. */
+  readonly preset?: PresetName
+  /** Of type `aws`. */
+  readonly aws?: AwsScope
+}
+
 export interface RuleContext {
   readonly trustDomain: TrustDomain
-  /** `trustDomain` for those of type `spiffe`. */
-  readonly authenticators: ReadonlyMap<string, { readonly type: AuthenticatorType; readonly trustDomain?: TrustDomain }>
+  readonly authenticators: ReadonlyMap<string, RuleSource>
   /** Hosts of our own that no workload may have as a DNS name. */
   readonly reservedDnsNames: readonly string[]
   /** Audiences that `'*'` does not cover: our issuer first of all. */
@@ -105,21 +116,24 @@ export function compileRules(inputs: readonly RuleInput[], context: RuleContext)
   const problems: Problem[] = []
   const report: Report = (path, message, offset) =>
     problems.push({ path, message, ...(offset !== undefined && { offset }) })
-  const environments = new Map([...context.authenticators].map(([name, row]) => [name, createRuleEnvironment(row)]))
+  const environmentOf = createRuleEnvironments()
+  const environments = new Map(
+    [...context.authenticators].map(([name, row]) => [name, createRuleEnvironment(row, environmentOf)]),
+  )
   const compiled = inputs.map((input) => compileRule(input, context, environments.get(input.from), report))
   reportDuplicates(inputs, compiled, report)
   const sound = compiled.filter((rule) => rule !== undefined)
   return { rules: createRuleSet(sound, context), problems: problems as readonly Problem[] }
 }
 
-function createRuleEnvironment({
-  type,
-  trustDomain,
-}: {
-  readonly type: AuthenticatorType
-  readonly trustDomain?: TrustDomain
-}) {
-  return ruleEnvironment(proofAttributes[type], proofValues(type, trustDomain))
+function createRuleEnvironment(
+  { type, trustDomain, aws, preset }: RuleSource,
+  environmentOf: ReturnType<typeof createRuleEnvironments>,
+) {
+  if (preset !== undefined)
+    return environmentOf({ ...proofAttributes[type], ...presetAttributes(preset) }, presetValues(preset))
+  if (type === 'oidc') return environmentOf(proofAttributes.oidc, proofValues(type), suggestPreset)
+  return environmentOf(proofAttributes[type], proofValues(type, trustDomain, aws))
 }
 
 function createRuleSet(rules: readonly CompiledRule[], context: RuleContext): RuleSet {
@@ -199,11 +213,12 @@ function digestRule({ from, when, spiffe_id }: RuleInput): string {
 
 function checkSource({ from }: RuleInput, { authenticators, trustDomain }: RuleContext, note: Report): void {
   const source = authenticators.get(from)
-  const names = [...authenticators.keys()].join(', ') || 'none'
-  if (!source) note(['from'], `there is no authenticator ${from}: there are ${names}`)
+  if (!source) note(['from'], `there is no authenticator ${from}: there are ${namesOf(authenticators)}`)
   else if (source.type === 'spiffe' && source.trustDomain === trustDomain)
     note(['from'], `${from} takes SVIDs of our own, which no rule maps to another: an X.509-SVID is renewed as it is`)
 }
+
+const namesOf = (authenticators: RuleContext['authenticators']) => [...authenticators.keys()].join(', ') || 'none'
 
 interface Compiler {
   readonly environment: ExpressionEnvironment
@@ -233,20 +248,55 @@ function compileField(
   return problem ? undefined : template
 }
 
-const everybody = "write a condition on proof, or `when: 'true'` to mean everybody"
+/** What a condition has to do where an authenticator takes proofs of the whole world. */
+interface Openness {
+  readonly who: string
+  readonly remedy: string
+  /** What is wrong with one that does not; by default that it holds for every user. */
+  readonly finding?: string
+  /** Whether what the condition reads tells some users from others. */
+  readonly narrows: (expression: Expression) => boolean
+}
+
+const everybody = "`when: 'true'` to mean everybody"
+
+function opennessOf(from: string, source: RuleSource | undefined): Openness | undefined {
+  if (source?.preset !== undefined) return opennessOfPreset(from, source.preset)
+  if (source?.type === 'oidc')
+    return { who: `the issuer of ${from}`, remedy: `write a condition on proof, or ${everybody}`, narrows }
+  if (source?.type !== 'aws' || source.aws?.accounts) return undefined
+  const remedy = `set accounts of ${from}, compare proof.account or proof.arn, or write ${everybody}`
+  return { who: 'AWS', remedy, narrows: namesAccount }
+}
+
+/** Anybody can name a branch `main` or an environment `production`. */
+function opennessOfPreset(from: string, preset: PresetName): Openness {
+  const telling = ['subject', 'claims', ...tellingAttributes(preset)].map((name) => `proof.${name}`)
+  return {
+    who: `the issuer of ${from}`,
+    finding: 'nothing that this reads tells whose proof it is',
+    remedy: `compare ${telling.slice(2, 6).join(', ')} or proof.subject, or write ${everybody}`,
+    narrows: ({ reads }) => telling.some((name) => reads.has(name)),
+  }
+}
+
+/** Anybody can make a role or a user of any name in an account of their own. */
+function namesAccount({ reads }: Expression): boolean {
+  return ['proof.account', 'proof.arn', 'proof.user_id'].some((name) => reads.has(name))
+}
 
 function compileWhen({ from, when }: RuleInput, { authenticators }: RuleContext, compiler: Compiler) {
-  const open = authenticators.get(from)?.type === 'oidc'
+  const open = opennessOf(from, authenticators.get(from))
   if (when === undefined) {
-    if (open) compiler.note([], `the issuer of ${from} may have the whole world as its users: ${everybody}`)
+    if (open) compiler.note([], `${open.who} may have the whole world as its users: ${open.remedy}`)
     return undefined
   }
   const expression = attempt(compiler, ['when'], () => compileExpression(when, compiler.environment, 'bool'))
   if (!expression) return undefined
   const problem = findConditionProblem(expression)
   if (problem) compiler.note(['when'], problem)
-  else if (open && !isTrue(expression) && !narrows(expression))
-    compiler.note(['when'], `this holds for every user of the issuer of ${from}: ${everybody}`)
+  else if (open && !isTrue(expression) && !open.narrows(expression))
+    compiler.note(['when'], `${open.finding ?? `this holds for every user of ${open.who}`}: ${open.remedy}`)
   return expression
 }
 

@@ -24,6 +24,10 @@ export interface KeyManager {
   readonly createSecret: (name: string) => Promise<string>
   /** @throws {SealError} when it can not be opened */
   readonly openSecret: (name: string, sealed: string) => Promise<Uint8Array>
+  /** Seals what is given, and wipes it. */
+  readonly sealBytes: (name: string, plaintext: Uint8Array) => Promise<string>
+  /** @throws {SealError} when it can not be opened */
+  readonly openBytes: (name: string, sealed: string) => Promise<Uint8Array>
 }
 
 /** A sealed key or secret that this seal key does not open: the wrong key, or bytes that were changed. */

@@ -7,19 +7,23 @@ import { createHash } from 'node:crypto'
 import { parseCertificate } from '../protocol/certificate.ts'
 import { formatHex } from '../protocol/encoding.ts'
 import { formatJoinToken } from '../protocol/join-token.ts'
+import { createOperatorAdmission } from './admit-secret.ts'
 import type { RecordWriter } from './audit.ts'
 import type { Authorities } from './authorities.ts'
 import type { AuthorityChange } from './authority-changes.ts'
 import type { Authority } from './authority-plan.ts'
 import type { Configured } from './configured.ts'
+import { createSecretKeeper, type SecretKeeperDeps } from './keep-secrets.ts'
 import type { RecordEntry } from './record.ts'
 import { Refusal } from './refusal.ts'
 import { type IntermediateRequest, type SignedIntermediate, signIntermediate } from './sign-intermediate.ts'
 import type { Store, StoredJoinToken } from './store.ts'
+import { createExchangeTrial, type TryExchangeDeps } from './try-exchange.ts'
 
-export interface OperatorDeps {
+export interface OperatorDeps extends TryExchangeDeps, SecretKeeperDeps {
   readonly authorities: Authorities
-  readonly store: Pick<Store, 'createJoinToken' | 'listJoinTokens' | 'revokeJoinToken' | 'readJoinToken'>
+  readonly store: SecretKeeperDeps['store'] &
+    Pick<Store, 'createJoinToken' | 'listJoinTokens' | 'revokeJoinToken' | 'readJoinToken'>
   readonly writer: RecordWriter
   readonly configured: () => Configured
   readonly now: () => Date
@@ -111,6 +115,10 @@ export function createOperator(deps: OperatorDeps) {
       })
       return signed
     },
+
+    tryExchange: createExchangeTrial(deps),
+
+    secrets: createSecretKeeper(deps, createOperatorAdmission(deps)),
 
     listJoinTokens: deps.store.listJoinTokens,
 

@@ -23,6 +23,7 @@ import {
   type RequestContext,
   type Variables,
 } from './expression.ts'
+import { findSimilarName } from './similar-name.ts'
 
 /** A policy as the configuration has it. */
 export interface PolicyInput {
@@ -30,6 +31,8 @@ export interface PolicyInput {
   readonly name?: string | undefined
   readonly effect: 'permit' | 'forbid'
   readonly operations: readonly (Operation | '*')[]
+  /** Names of the targets of an exchange; `'*'` or absent: all of them. */
+  readonly to?: readonly string[] | undefined
   /** Absent: always. */
   readonly when?: string | undefined
   readonly reason?: string | undefined
@@ -55,11 +58,12 @@ export interface Decision {
   readonly notes: readonly string[]
 }
 
-interface Policy {
+export interface Policy {
   /** As given, or the first 12 digits of a digest. */
   readonly name: string
   readonly effect: PolicyInput['effect']
   readonly operations: PolicyInput['operations']
+  readonly to?: readonly string[]
   readonly when?: Expression
   readonly reason?: string
   /** Place in the configuration. */
@@ -68,10 +72,19 @@ interface Policy {
 
 type FindPolicies = (identity: Attributes) => Found<Policy>
 
-/** The policies of each operation, `identities` included, which only `'*'` covers. */
+/** The policies of one effect by operation, `identities` included, which only `'*'` covers. */
+interface PolicyIndex {
+  /** Without those of single targets. */
+  readonly byOperation: ReadonlyMap<RequestContext['operation'], FindPolicies>
+  /** Of an exchange: those that name this target. */
+  readonly byTarget: ReadonlyMap<string, FindPolicies>
+}
+
 export interface PolicySet {
-  readonly forbid: ReadonlyMap<RequestContext['operation'], FindPolicies>
-  readonly permit: ReadonlyMap<RequestContext['operation'], FindPolicies>
+  readonly forbid: PolicyIndex
+  readonly permit: PolicyIndex
+  /** In the order of the configuration, for whoever looks at what they say. */
+  readonly all: readonly Policy[]
 }
 
 /** Policies without problems, and every problem of the others. */
@@ -82,7 +95,7 @@ export function compilePolicies(inputs: readonly PolicyInput[], known: KnownName
   const names = new Set<string>()
   for (const [order, input] of inputs.entries()) {
     const found: Problem[] = []
-    const policy = { ...compilePolicy(input, environment, found), order }
+    const policy = { ...compilePolicy(input, { environment, known, problems: found }), order }
     if (input.name !== undefined && names.has(input.name))
       found.push({ path: [...input.path, 'name'], message: `two policies are named ${input.name}` })
     names.add(policy.name)
@@ -92,21 +105,38 @@ export function compilePolicies(inputs: readonly PolicyInput[], known: KnownName
   return { policies: createPolicySet(policies), problems: problems as readonly Problem[] }
 }
 
-function compilePolicy(
-  input: PolicyInput,
-  environment: ExpressionEnvironment,
-  problems: Problem[],
-): Omit<Policy, 'order'> {
+interface PolicyContext {
+  readonly environment: ExpressionEnvironment
+  readonly known: KnownNames
+  /** Where problems go. */
+  readonly problems: Problem[]
+}
+
+function compilePolicy(input: PolicyInput, { environment, known, problems }: PolicyContext): Omit<Policy, 'order'> {
   const { effect, operations: covered, reason } = input
   if (covered.length === 0) problems.push({ path: input.path, message: `a ${effect} of no operation` })
+  problems.push(...findTargetProblems(input, known))
   const when = compileWhen(input, environment, problems)
   return {
     name: input.name ?? `${effect}-${digestPolicy(input).slice(0, 12)}`,
     effect,
     operations: covered,
+    ...(input.to && !input.to.includes('*') && { to: input.to }),
     ...(when && { when }),
     ...(reason !== undefined && { reason }),
   }
+}
+
+function findTargetProblems({ path, operations: covered, to }: PolicyInput, { targets }: KnownNames) {
+  if (to === undefined) return []
+  const coversExchange = covered.some((name) => name === 'exchange' || name === '*')
+  if (!coversExchange) return [{ path: [...path, 'to'], message: 'only an exchange has a target' }]
+  return to.flatMap((name) => {
+    if (name === '*' || targets === undefined || targets.includes(name)) return []
+    const similar = findSimilarName(name, targets)
+    const hint = similar === undefined ? 'add it to targets' : `did you mean ${similar}?`
+    return [{ path: [...path, 'to'], message: `there is no target ${name}: ${hint}` }]
+  })
 }
 
 function compileWhen({ path, when }: PolicyInput, environment: ExpressionEnvironment, problems: Problem[]) {
@@ -124,29 +154,48 @@ function compileWhen({ path, when }: PolicyInput, environment: ExpressionEnviron
   }
 }
 
-function digestPolicy({ effect, operations: covered, when }: PolicyInput): string {
-  const canonical = JSON.stringify({ effect, operations: covered, when: when ?? null })
+function digestPolicy({ effect, operations: covered, to, when }: PolicyInput): string {
+  const canonical = JSON.stringify({ effect, operations: covered, to, when: when ?? null })
   return createHash('sha256').update(canonical).digest('hex')
 }
 
 function createPolicySet(policies: readonly Policy[]): PolicySet {
-  return { forbid: indexByOperation(policies, 'forbid'), permit: indexByOperation(policies, 'permit') }
+  return {
+    forbid: indexByOperation(policies, 'forbid'),
+    permit: indexByOperation(policies, 'permit'),
+    all: policies,
+  }
 }
 
-function indexByOperation(policies: readonly Policy[], effect: PolicyInput['effect']) {
+function indexByOperation(policies: readonly Policy[], effect: PolicyInput['effect']): PolicyIndex {
   const chosen = policies.filter((policy) => policy.effect === effect)
-  return new Map(
-    ([...operations, 'identities'] as const).map((operation) => [operation, indexPolicies(chosen, operation)]),
+  const general = chosen.filter(({ to }) => to === undefined)
+  const byOperation = new Map(
+    ([...operations, 'identities'] as const).map((operation) => [
+      operation,
+      indexPolicies(covering(general, operation)),
+    ]),
+  )
+  const named = new Map<string, Policy[]>()
+  for (const policy of covering(chosen, 'exchange'))
+    for (const target of new Set(policy.to)) named.set(target, [...(named.get(target) ?? []), policy])
+  return { byOperation, byTarget: new Map([...named].map(([target, some]) => [target, indexPolicies(some)])) }
+}
+
+function covering(policies: readonly Policy[], operation: RequestContext['operation']): readonly Policy[] {
+  return policies.filter(({ operations: covered }) => covered.some((name) => name === '*' || name === operation))
+}
+
+function indexPolicies(policies: readonly Policy[]): FindPolicies {
+  return createConditionIndex(
+    policies.map((value) => ({ keys: conditionsOf(value.when?.tree, 'identity').keys, value })),
   )
 }
 
-function indexPolicies(policies: readonly Policy[], operation: RequestContext['operation']): FindPolicies {
-  const covering = policies.filter(({ operations: covered }) =>
-    covered.some((name) => name === '*' || name === operation),
-  )
-  return createConditionIndex(
-    covering.map((value) => ({ keys: conditionsOf(value.when?.tree, 'identity').keys, value })),
-  )
+/** `target`, as the expressions of policies see it. */
+export interface PolicyTarget {
+  readonly name: string
+  readonly type: string
 }
 
 /** Whether the request is granted. `grantedByRule`: the identity rule gives what is asked for, such as its own SVID. */
@@ -156,15 +205,28 @@ export function decide(
   request: RequestContext,
   grantedByRule: boolean,
 ): Decision {
+  return decideAbout(policies, { identity: subject, request, target: {} }, grantedByRule)
+}
+
+/** Whether the identity may be exchanged for the target: only where a permit says so. */
+export function decideExchange(
+  policies: PolicySet,
+  subject: PolicySubject,
+  request: RequestContext,
+  target: PolicyTarget,
+): Decision {
+  return decideAbout(policies, { identity: subject, request, target }, false)
+}
+
+function decideAbout(policies: PolicySet, variables: DecisionVariables, grantedByRule: boolean): Decision {
   const notes: string[] = []
-  const variables = { identity: subject, request }
   for (const policy of policiesFor(policies.forbid, variables)) {
     const holds = evaluateCondition(policy, variables, notes)
     if (holds === false) continue
     const reason = holds === true ? (policy.reason ?? `forbidden by ${policy.name}`) : describeFailed(policy)
     return { granted: false, reason, policy: policy.name, notes }
   }
-  if (grantedByRule) return { granted: true, reason: `granted by rule ${subject.rule}`, notes }
+  if (grantedByRule) return { granted: true, reason: `granted by rule ${variables.identity.rule}`, notes }
   for (const policy of policiesFor(policies.permit, variables)) {
     if (evaluateCondition(policy, variables, notes) !== true) continue
     return { granted: true, reason: policy.reason ?? `permitted by ${policy.name}`, policy: policy.name, notes }
@@ -175,15 +237,22 @@ export function decide(
 interface DecisionVariables extends Variables {
   readonly identity: PolicySubject
   readonly request: RequestContext
+  /** Empty for what has no target. */
+  readonly target: Partial<PolicyTarget>
 }
 
-function policiesFor(index: PolicySet['forbid'], { identity, request }: DecisionVariables): readonly Policy[] {
-  const { candidates, open } = index.get(request.operation)?.(identity as unknown as Attributes) ?? {
-    candidates: [],
-    open: [],
-  }
-  if (open.length === 0) return candidates
-  return [...candidates, ...open.flatMap(({ values }) => values)].sort((a, b) => a.order - b.order)
+function policiesFor(index: PolicyIndex, { identity, request, target }: DecisionVariables): readonly Policy[] {
+  const attributes = identity as unknown as Attributes
+  const general = index.byOperation.get(request.operation)?.(attributes) ?? nothingFound
+  const named = target.name === undefined ? undefined : index.byTarget.get(target.name)?.(attributes)
+  if (named === undefined && general.open.length === 0) return general.candidates
+  return [...allOf(general), ...(named ? allOf(named) : [])].sort((a, b) => a.order - b.order)
+}
+
+const nothingFound: Found<Policy> = { candidates: [], open: [] }
+
+function allOf({ candidates, open }: Found<Policy>): readonly Policy[] {
+  return open.length === 0 ? candidates : [...candidates, ...open.flatMap(({ values }) => values)]
 }
 
 function describeFailed(policy: Policy): string {

@@ -5,10 +5,10 @@
  */
 import { createHash, hash } from 'node:crypto'
 import { parseCertificate } from '../protocol/certificate.ts'
-import { parseBase64Url } from '../protocol/encoding.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { joinTokenPrefix } from '../protocol/join-token.ts'
-import { isJsonObject, parseStrictJson } from '../protocol/json.ts'
+import { type ParsedJwt, parseJwt } from '../protocol/jwt-svid.ts'
+import { presignedIdentityPrefix } from '../protocol/presigned-identity.ts'
 import { parseSpiffeId, type TrustDomain } from '../protocol/spiffe-id.ts'
 import type { AuthenticatedIdentity, Authentication, Authenticator, Proof, UnverifiedJwt } from './authenticate.ts'
 import { Refusal } from './refusal.ts'
@@ -47,6 +47,8 @@ interface CachedProof {
 export function createProofRouter(deps: ProofRouterDeps) {
   const cache = new Map<string, CachedProof>()
   let cacheBytes = 0
+  let order = cache.entries()
+  let oldest: [string, CachedProof] | undefined
 
   function fromCache(key: string): AuthenticatedIdentity | undefined {
     const cached = cache.get(key)
@@ -65,13 +67,24 @@ export function createProofRouter(deps: ProofRouterDeps) {
     if (cache.delete(key)) cacheBytes -= bytes
   }
 
+  /** Goes on where it stopped: an iteration from the start would pass over everything that was ever deleted. */
+  function findOldest(): [string, CachedProof] | undefined {
+    while (oldest === undefined || cache.get(oldest[0]) !== oldest[1]) {
+      const { done, value } = order.next()
+      if (done && cache.size === 0) return undefined
+      if (done) order = cache.entries()
+      else oldest = value
+    }
+    return oldest
+  }
+
   /** The oldest go first, and of those whatever is past its time as well. */
   function makeRoom(bytes: number): void {
     const nowMs = deps.monotonicMs()
-    for (const [key, cached] of cache) {
+    for (let next = findOldest(); next !== undefined; next = findOldest()) {
       const full = cache.size >= cacheEntries || cacheBytes + bytes > maxCacheBytes
-      if (!full && nowMs < cached.untilMs) return
-      forget(key, cached)
+      if (!full && nowMs < next[1].untilMs) return
+      forget(...next)
     }
   }
 
@@ -89,11 +102,20 @@ export function createProofRouter(deps: ProofRouterDeps) {
     cache.set(key, { authentication: { ...authentication, reusableUntil }, untilMs, bytes })
   }
 
-  async function verify(key: string, proof: Proof, narrowed: string | undefined): Promise<AuthenticatedIdentity> {
-    const authenticator = await chooseAuthenticator(deps.authenticators, proof, narrowed)
-    const authentication = await authenticator.authenticate(proof, deps.now())
-    remember(key, proof, authentication)
-    return authentication.identity
+  /** At once where nobody has to be asked. */
+  function verify(key: string, proof: Proof, narrowed: string | undefined) {
+    const named = chooseNamed(deps.authenticators, narrowed)
+    const jwt = readJwt(proof)
+    const done = (authentication: Authentication) => {
+      remember(key, proof, authentication)
+      return authentication.identity
+    }
+    const begin = (candidates: readonly Authenticator[]) => {
+      const authentication = requireOne(candidates, narrowed).authenticate(proof, deps.now(), jwt)
+      return authentication instanceof Promise ? authentication.then(done) : done(authentication)
+    }
+    const candidates = candidatesFor(named, proof, jwt)
+    return candidates instanceof Promise ? candidates.then(begin) : begin(candidates)
   }
 
   return (proof: Proof | undefined, narrowed?: string): AuthenticatedIdentity | Promise<AuthenticatedIdentity> => {
@@ -129,14 +151,14 @@ export function fingerprintProof(proof: Proof): string {
   return hash('sha256', bytes, 'hex').slice(0, 16)
 }
 
-async function chooseAuthenticator(
-  all: readonly Authenticator[],
-  proof: Proof,
-  narrowed: string | undefined,
-): Promise<Authenticator> {
-  const named = narrowed === undefined ? all : all.filter((authenticator) => authenticator.name === narrowed)
-  if (narrowed !== undefined && named.length === 0) throw new Refusal('proof_rejected', describeUnknown(all, narrowed))
-  const candidates = await candidatesFor(named, proof)
+function chooseNamed(all: readonly Authenticator[], narrowed: string | undefined): readonly Authenticator[] {
+  if (narrowed === undefined) return all
+  const named = all.filter((authenticator) => authenticator.name === narrowed)
+  if (named.length === 0) throw new Refusal('proof_rejected', describeUnknown(all, narrowed))
+  return named
+}
+
+function requireOne(candidates: readonly Authenticator[], narrowed: string | undefined): Authenticator {
   const [only, second] = candidates
   if (only === undefined) {
     const alone = narrowed === undefined ? '' : ` (the request asks for ${narrowed} alone)`
@@ -157,10 +179,15 @@ function describeUnknown(all: readonly Authenticator[], narrowed: string): strin
   return `the request asks for an authenticator that is not in the configuration: ${known}`
 }
 
-async function candidatesFor(named: readonly Authenticator[], proof: Proof): Promise<readonly Authenticator[]> {
+function candidatesFor(
+  named: readonly Authenticator[],
+  proof: Proof,
+  parsed: ParsedJwt | undefined,
+): readonly Authenticator[] | Promise<readonly Authenticator[]> {
   if (proof.kind === 'certificate') return ofTrustDomain(named, readCertificateTrustDomain(proof.chain[0]))
-  if (proof.token.startsWith(joinTokenPrefix)) return ownersOfJoinToken(named, proof)
-  const jwt = readUnverified(proof.token)
+  if (proof.token.startsWith(joinTokenPrefix)) return ownersAmong(named, 'joinTokens', proof)
+  if (parsed === undefined) return ownersAmong(named, 'awsIdentities', proof)
+  const jwt = readUnverified(parsed)
   const trustDomain = trustDomainOf(jwt.subject)
   const byTrustDomain = trustDomain === undefined ? [] : ofTrustDomain(named, trustDomain)
   return byTrustDomain.length > 0 ? byTrustDomain : ofIssuer(named, jwt)
@@ -201,36 +228,42 @@ async function holdersOfKey(
   return holders
 }
 
-async function ownersOfJoinToken(named: readonly Authenticator[], proof: Proof): Promise<readonly Authenticator[]> {
-  const takers = named.filter(({ accepts }) => 'joinTokens' in accepts)
+/** Where one alone takes such proofs it says itself what is wrong with one. */
+async function ownersAmong(
+  named: readonly Authenticator[],
+  kind: 'joinTokens' | 'awsIdentities',
+  proof: Proof,
+): Promise<readonly Authenticator[]> {
+  const takers = named.filter(({ accepts }) => kind in accepts)
   if (takers.length < 2) return takers
   const owns = await Promise.all(takers.map((authenticator) => authenticator.owns?.(proof) ?? false))
   return takers.filter((_, index) => owns[index])
 }
 
-function readUnverified(token: string): UnverifiedJwt {
-  const [header, payload, , extra] = token.split('.', 4)
+/** Undefined for a proof of another kind. */
+function readJwt(proof: Proof): ParsedJwt | undefined {
+  if (proof.kind === 'certificate') return undefined
+  const { token } = proof
+  if (token.startsWith(joinTokenPrefix) || token.startsWith(presignedIdentityPrefix)) return undefined
   try {
-    if (header === undefined || payload === undefined || extra !== undefined) throw new ProtocolError('jws')
-    const { kid } = readPart(header)
-    const { iss, sub, aud } = readPart(payload)
-    return {
-      audience:
-        typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud.filter((one) => typeof one === 'string') : [],
-      ...(typeof iss === 'string' && { issuer: iss }),
-      ...(typeof sub === 'string' && { subject: sub }),
-      ...(typeof kid === 'string' && { kid }),
-    }
+    return parseJwt(token)
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause
-    throw new Refusal('proof_rejected', `the bearer token is no compact JWT (${cause.message})`, { cause })
+    // What is wrong with the JSON inside is in the cause.
+    const why = cause.cause instanceof ProtocolError ? `${cause.message}: ${cause.cause.detail}` : cause.message
+    throw new Refusal('proof_rejected', `the bearer token is no compact JWT (${why})`, { cause })
   }
 }
 
-function readPart(part: string): Readonly<Record<string, unknown>> {
-  const value = parseStrictJson(parseBase64Url(part).toString('utf8'))
-  if (!isJsonObject(value)) throw new ProtocolError('jws', 'a part is no JSON object')
-  return value
+function readUnverified({ jws, claims }: ParsedJwt): UnverifiedJwt {
+  const { kid } = jws.header
+  const { iss, sub, aud } = claims
+  return {
+    audience: typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud.filter((one) => typeof one === 'string') : [],
+    ...(typeof iss === 'string' && { issuer: iss }),
+    ...(typeof sub === 'string' && { subject: sub }),
+    ...(typeof kid === 'string' && { kid }),
+  }
 }
 
 function trustDomainOf(id: string | undefined): TrustDomain | undefined {

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { RecordWriter, RefusalLimiter } from './audit.ts'
+import type { AppendOutcome, RecordWriter, RefusalLimiter } from './audit.ts'
 import type { AuthenticatedIdentity } from './authenticate.ts'
 import type { Call } from './call.ts'
 import { fingerprintProof } from './proof-router.ts'
 import { type RecordEntry, shortenTexts } from './record.ts'
 import { Refusal, type RefusalCode } from './refusal.ts'
-import type { JoinTokenSpend } from './store.ts'
+import type { DocumentChange, JoinTokenSpend } from './store.ts'
 import type { Telemetry } from './telemetry.ts'
 
 export interface RecordKeeperDeps {
@@ -88,10 +88,13 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
     ofStranger(entry: RecordEntry, code: RefusalCode): readonly RecordEntry[] {
       return deps.limiter.admit(entry.time, code, entry.address ?? '') ? [shortenTexts(entry)] : []
     },
-    /** Durable, or throws; `spent` when the join token had no use left, in which case nothing was kept. */
-    keep(entries: readonly RecordEntry[], spend?: JoinTokenSpend): Promise<'stored' | 'spent'> {
-      if (entries.length === 0 && spend === undefined) return Promise.resolve('stored')
-      return deps.writer.append(entries, spend)
+    /**
+     * Durable, or throws; `spent` when the join token had no use left, `outdated` when the document was changed
+     * meanwhile: then nothing was kept.
+     */
+    keep(entries: readonly RecordEntry[], spend?: JoinTokenSpend, change?: DocumentChange): Promise<AppendOutcome> {
+      if (entries.length === 0 && spend === undefined && change === undefined) return Promise.resolve('stored')
+      return deps.writer.append(entries, spend, change)
     },
     /** Whether the last write of records failed. */
     isFailing: deps.writer.isFailing,

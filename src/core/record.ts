@@ -13,6 +13,8 @@ export interface IssuedCredential {
   /** The authority that signed: `kid`, or subject key id in lower-case hex. */
   readonly kid?: string
   readonly audience?: readonly string[]
+  /** Of a cloud's credential, where it has a name: the access key id of AWS. */
+  readonly credentialId?: string
   readonly expiresAt: Date
 }
 
@@ -55,6 +57,7 @@ export interface IssuedDocument {
   readonly jti?: string
   readonly kid?: string
   readonly audience?: readonly string[]
+  readonly credential_id?: string
   readonly expires_at: string
 }
 
@@ -136,6 +139,7 @@ function issuedMembers(credential: IssuedCredential) {
     jti: credential.jti,
     kid: credential.kid,
     audience: credential.audience,
+    credential_id: credential.credentialId,
   }
 }
 

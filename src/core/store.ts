@@ -59,10 +59,39 @@ export interface JoinTokenSpend {
   readonly at: Date
 }
 
-/** Records that are kept together or not at all, with the uses that they spend. */
+/** That a proof which is good once was shown. */
+export interface ProofClaim {
+  /** SHA-256 of what makes the proof the one that it is. */
+  readonly digest: Uint8Array
+  readonly at: Date
+  /** When nobody takes the proof any more, the clocks of all replicas considered: the claim need not be kept longer. */
+  readonly expiresAt: Date
+}
+
+/** Replaces or removes a document, as it is on record. */
+export interface DocumentChange {
+  readonly name: string
+  /** Version that it replaces; 0 where there is to be none. */
+  readonly expected: number
+  /** Absent: the document is removed. */
+  readonly body?: string
+}
+
+/** Records that are kept together or not at all, with the uses that they spend and the documents that they change. */
 export interface RecordBatch {
   readonly records: readonly StoredRecord[]
   readonly spends: readonly JoinTokenSpend[]
+  readonly changes?: readonly DocumentChange[]
+}
+
+/** Which documents to list, by name in the order of its bytes. */
+export interface DocumentQuery {
+  /** What their names begin with. */
+  readonly prefix: string
+  /** Only names that come after this one. */
+  readonly after?: string
+  /** At most this many. Default: all. */
+  readonly limit?: number
 }
 
 /** Which records of a chain to read: oldest first, or newest first. */
@@ -120,16 +149,24 @@ export class StoreError extends Error {
 export interface Store {
   /** Version 0 and an empty body when there is none. */
   readonly readDocument: (name: string) => Promise<StoredDocument>
-  /** Names and versions of the documents whose names begin so, without their bodies. */
-  readonly listDocuments: (prefix: string) => Promise<readonly { readonly name: string; readonly version: number }[]>
+  /** Names and versions, without bodies. */
+  readonly listDocuments: (
+    query: DocumentQuery,
+  ) => Promise<readonly { readonly name: string; readonly version: number }[]>
   /** Replaces the document if its version is still `expected`; false when somebody else was faster. Durable. */
   readonly writeDocument: (name: string, expected: number, body: string) => Promise<boolean>
+  /**
+   * Removes the document if its version is still `expected`; false when somebody else was faster. Durable. One that is
+   * made anew has a greater version than any before it, so that nobody replaces it with what was read of another.
+   */
+  readonly deleteDocument: (name: string, expected: number) => Promise<boolean>
 
   /**
-   * Atomic and durable: all records and all spends, or nothing. Answers the indexes of spends that found no use left
-   * (used up, expired or revoked at `at`, or no such token), in which case nothing was written; an empty list means
-   * that all was kept. Spends are taken in order, so that of two on a last use the second is answered. A record whose
-   * chain and sequence exist is `conflict`. After any other error it is unknown whether the batch was kept.
+   * Atomic and durable: all records, spends and changes, or nothing. Answers the indexes of spends that found no use
+   * left (used up, expired or revoked at `at`, or no such token) and, counted on behind the spends, of changes whose
+   * document is no longer of the version expected, in which case nothing was written; an empty list means that all was
+   * kept. Both are taken in order, so that of two on a last use, or on one version, the second is answered. A record
+   * whose chain and sequence exist is `conflict`. After any other error it is unknown whether the batch was kept.
    */
   readonly appendRecords: (batch: RecordBatch) => Promise<readonly number[]>
   readonly readRecords: (query: RecordQuery) => Promise<readonly StoredRecord[]>
@@ -157,6 +194,12 @@ export interface Store {
   }) => Promise<readonly StoredJoinToken[]>
   /** False when there is none of that id. A second revocation keeps the first time. */
   readonly revokeJoinToken: (id: string, at: Date) => Promise<boolean>
+
+  /**
+   * Atomic and durable: true for whoever claims the digest first, false for everybody else until that claim has expired
+   * at their `at`. Removes some of what has expired, so that claims do not pile up and no call takes long.
+   */
+  readonly claimProof: (claim: ProofClaim) => Promise<boolean>
 
   /** Whether reading and writing work right now; throws what went wrong. */
   readonly check: () => Promise<void>

@@ -33,6 +33,16 @@ export const metrics = {
     help: 'Refusals, by operation and code.',
     labels: ['operation', 'code'],
   },
+  apostille_exchanges_total: {
+    kind: 'counter',
+    help: 'Exchanges for credentials of clouds, by target and result.',
+    labels: ['target', 'result'],
+  },
+  apostille_exchange_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time from the first request to a cloud until its credential, by target.',
+    labels: ['target'],
+  },
   apostille_proof_cache_total: {
     kind: 'counter',
     help: 'Look-ups in the cache of verified proofs.',

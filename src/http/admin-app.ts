@@ -12,11 +12,15 @@ import type { Records } from '../core/records.ts'
 import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { type AdminAct, recordRefusedAct } from './admin-act.ts'
+import { targetOf } from './app.ts'
+import { malformed } from './body.ts'
 import { problemAnswer, refusalOf } from './problem.ts'
 import { authorityRoutes } from './routes/authorities.ts'
 import { federationRoutes } from './routes/federation.ts'
 import { joinTokenRoutes } from './routes/join-tokens.ts'
+import { kvPath, kvRoutes } from './routes/kv.ts'
 import { recordRoutes } from './routes/records.ts'
+import { targetRoutes } from './routes/targets.ts'
 
 /** A configuration that was refused or taken, as `reload` tells it. */
 export interface ReloadOutcome {
@@ -43,11 +47,13 @@ export interface AdminDeps {
   /** Prometheus text. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly status: () => Promise<Readonly<Record<string, unknown>>>
+  /** The target of a request as it came. Default: what its URL says, in which `..` is resolved. */
+  readonly target?: (env: unknown) => string | undefined
 }
 
 export interface AdminEnv {
   /** `act`: set by routes that change something. */
-  Variables: { requestId: string; act?: AdminAct }
+  Variables: { requestId: string; act?: AdminAct | undefined }
 }
 
 export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
@@ -62,6 +68,8 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
   app.route('/v1/federation', federationRoutes(deps.federation))
   app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))
   app.route('/v1/records', recordRoutes(deps.records))
+  app.route('/v1/targets', targetRoutes(deps.operator))
+  mountSecrets(app, deps)
   app.post('/v1/reload', async (c) => {
     const outcome = await deps.reload(c.get('requestId'))
     return c.json(outcome, outcome.applied ? 200 : 409)
@@ -89,6 +97,28 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
     return problemResponse(refusal, c.get('requestId'))
   })
   return app
+}
+
+/** Once a request is read, the operation itself keeps its records, also of what it refuses. */
+function mountSecrets(app: Hono<AdminEnv>, deps: AdminDeps): void {
+  for (const route of kvRoutes(deps.operator.secrets))
+    app.on([...route.methods], `${kvPath}${route.folder}/*`, async (c) => {
+      const target = targetOf(deps, c)
+      const requestId = c.get('requestId')
+      c.set('act', { operation: route.operation(target) })
+      const { status, headers, body } = await route.answer({
+        requestId,
+        target,
+        contentType: c.req.header('content-type'),
+        readBody: () => c.req.text(),
+        asker: (spiffeId) => {
+          if (spiffeId !== undefined) throw malformed('spiffe_id: an operator acts as none')
+          c.set('act', undefined)
+          return { requestId }
+        },
+      })
+      return new Response(status === 204 ? null : body, { status, headers: { ...headers, 'x-request-id': requestId } })
+    })
 }
 
 function problemResponse(refusal: Refusal, requestId: string): Response {

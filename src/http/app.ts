@@ -14,6 +14,7 @@ import type { Telemetry } from '../core/telemetry.ts'
 import type { Answer } from './answer.ts'
 import { maxBodyBytes, requireMediaType } from './body.ts'
 import { problemAnswer, refusalOf } from './problem.ts'
+import { credentialsAnswer, credentialsPath, readTargetName } from './routes/credentials.ts'
 import {
   chooseBundle,
   chooseDocument,
@@ -24,6 +25,7 @@ import {
 } from './routes/discovery.ts'
 import { livezAnswer, readyzAnswer } from './routes/health.ts'
 import { identitiesAnswer } from './routes/identities.ts'
+import { kvPath, kvRoutes } from './routes/kv.ts'
 import { svidRoutes } from './routes/svid.ts'
 import { answerTokenRequest, oauthErrorAnswer, readTokenRequest } from './routes/token.ts'
 
@@ -41,6 +43,8 @@ export interface AppDeps {
   readonly now: () => Date
   readonly requestId: (env: unknown) => string
   readonly connection: (env: unknown) => Connection
+  /** The target of a request as it came. Default: what its URL says, in which `..` is resolved. */
+  readonly target?: (env: unknown) => string | undefined
 }
 
 export interface AppEnv {
@@ -57,7 +61,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     c.set('requestId', requestId)
     c.set(
       'call',
-      readCall(requestId, deps.connection(c.env), (name) => c.req.header(name)),
+      readCall(requestId, deps.connection(c.env), {
+        header: (name) => c.req.header(name),
+        bare: c.req.path.startsWith(credentialsPath),
+      }),
     )
     await next()
     c.header('x-request-id', requestId)
@@ -83,6 +90,27 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     c.set('operation', 'identities')
     return send(c, await identitiesAnswer(gateway, c.get('call')))
   })
+  app.get(`${credentialsPath}:target`, async (c) => {
+    const target = readTargetName(c.req.path)
+    c.set('operation', 'exchange')
+    const { search } = new URL(c.req.url)
+    return send(c, await credentialsAnswer(gateway, c.get('call'), { target, search: search.slice(1) }, deps.now()))
+  })
+  for (const route of kvRoutes(gateway.secrets)) {
+    app.on([...route.methods], `${kvPath}${route.folder}/*`, async (c) => {
+      const target = withoutIssuerPath(gateway, targetOf(deps, c))
+      c.set('operation', route.operation(target))
+      const call = c.get('call')
+      const answer = await route.answer({
+        requestId: call.requestId,
+        target,
+        contentType: c.req.header('content-type'),
+        readBody: () => readBody(c),
+        asker: (spiffeId) => ({ call, ...(spiffeId !== undefined && { spiffeId }) }),
+      })
+      return send(c, answer)
+    })
+  }
   app.post('/token', (c) => tokenRoute(deps, c))
   app.get('/livez', (c) => send(c, livezAnswer()))
   app.get('/readyz', async (c) => send(c, await readyzAnswer(gateway)))
@@ -104,13 +132,25 @@ export function withoutIssuerPath(gateway: Pick<Gateway, 'configured'>, path: st
   return issuerPaths.has(path) ? '/' : path
 }
 
-/** @param header All that was sent under a lower-case name, joined with `, `. */
-export function readCall(
-  requestId: string,
-  connection: Connection,
-  header: (name: string) => string | undefined,
-): Call {
-  const proof = readProof(header('authorization'), connection.certificates)
+/** The target of a request from its path on; the URL stands in where the runtime tells nothing else (RFC 9112 §3.2). */
+export function targetOf(
+  deps: { readonly target?: (env: unknown) => string | undefined },
+  c: { readonly env: unknown; readonly req: { readonly url: string } },
+): string {
+  const target = deps.target?.(c.env) ?? c.req.url
+  return target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')
+}
+
+/** What {@link readCall} reads of a request. */
+export interface CallHeaders {
+  /** All that was sent under a lower-case name, joined with `, `. */
+  readonly header: (name: string) => string | undefined
+  /** Whether a token may stand in `Authorization` by itself, as SDKs of AWS send it. */
+  readonly bare: boolean
+}
+
+export function readCall(requestId: string, connection: Connection, { header, bare }: CallHeaders): Call {
+  const proof = readProof(header('authorization'), connection.certificates, bare)
   const authenticator = header('apostille-authenticator')
   return {
     requestId,
@@ -121,13 +161,20 @@ export function readCall(
 }
 
 /** A bearer proof goes before a client certificate. Another scheme is a proof that nobody takes, never none. */
-function readProof(authorization: string | undefined, certificates: readonly Uint8Array[]): Proof | undefined {
+function readProof(
+  authorization: string | undefined,
+  certificates: readonly Uint8Array[],
+  bare: boolean,
+): Proof | undefined {
   if (authorization !== undefined) {
-    const token = /^bearer +([\x21-\x7e]+) *$/i.exec(authorization)?.[1]
+    const token = (bare ? bareOrBearer : bearer).exec(authorization)?.[1]
     return { kind: 'bearer', token: token ?? '' }
   }
   return certificates.length > 0 ? { kind: 'certificate', chain: certificates } : undefined
 }
+
+const bearer = /^bearer +([\x21-\x7e]+) *$/i
+const bareOrBearer = /^(?:bearer +)?([\x21-\x7e]+) *$/i
 
 export function documentFor(
   gateway: Gateway,
@@ -256,6 +303,6 @@ function describeBug(error: unknown): string {
 
 function send(c: AppContext, { status, headers, body }: Answer): Response {
   for (const [name, value] of Object.entries(headers)) c.header(name, value)
-  if (status === 304) return c.body(null, 304)
+  if (status === 304 || status === 204) return c.body(null, status)
   return c.body(body as string, status as ContentfulStatusCode)
 }

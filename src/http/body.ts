@@ -34,10 +34,11 @@ function parseBody(text: string): unknown {
 }
 
 /** @throws {Refusal} `unsupported_media_type` */
-export function requireMediaType(contentType: string | undefined, expected: string): void {
+export function requireMediaType(contentType: string | undefined, ...expected: readonly string[]): void {
   const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase()
-  if (mediaType === expected) return
-  throw new Refusal('unsupported_media_type', `the body is not ${expected}`, { detail: `expected ${expected}` })
+  if (mediaType !== undefined && expected.includes(mediaType)) return
+  const names = expected.join(' or ')
+  throw new Refusal('unsupported_media_type', `the body is not ${names}`, { detail: `expected ${names}` })
 }
 
 export function malformed(detail: string, cause?: unknown): Refusal {

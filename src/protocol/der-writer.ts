@@ -68,28 +68,36 @@ function septetsOf(arc: bigint): readonly number[] {
 
 /** In whole seconds, as UTCTime or GeneralizedTime by RFC 5280 §4.1.2.5. @param time From 1950 to 9999. */
 export function derTime(time: Date): DerNode {
-  const year = time.getUTCFullYear()
-  const rest = [
-    time.getUTCMonth() + 1,
-    time.getUTCDate(),
-    time.getUTCHours(),
-    time.getUTCMinutes(),
-    time.getUTCSeconds(),
-  ]
-  return year < 2050
-    ? derNode(tags.utcTime, timeDigits([year % 100, ...rest]))
-    : derNode(tags.generalizedTime, timeDigits([Math.floor(year / 100), year % 100, ...rest]))
+  const digits = Buffer.allocUnsafe(timeBytes(time))
+  writeTime(digits, 0, time)
+  return derNode(digits.length === utcTimeBytes ? tags.utcTime : tags.generalizedTime, digits)
 }
 
-/** Each of `pairs` as two digits, and the Z of UTC. */
-function timeDigits(pairs: readonly number[]): Buffer {
-  const digits = Buffer.allocUnsafe(pairs.length * 2 + 1)
-  pairs.forEach((pair, index) => {
-    digits[index * 2] = 0x30 + Math.floor(pair / 10)
-    digits[index * 2 + 1] = 0x30 + (pair % 10)
-  })
-  digits[digits.length - 1] = 0x5a
-  return digits
+const utcTimeBytes = 13
+const generalizedTimeBytes = 15
+
+/** How long the content of a {@link derTime} is. */
+export function timeBytes(time: Date): number {
+  return time.getUTCFullYear() < 2050 ? utcTimeBytes : generalizedTimeBytes
+}
+
+/** Writes the content of a {@link derTime}: each part as two digits, and the Z of UTC. */
+export function writeTime(target: Buffer, start: number, time: Date): void {
+  const year = time.getUTCFullYear()
+  let at = year < 2050 ? start : writePair(target, start, Math.floor(year / 100))
+  at = writePair(target, at, year % 100)
+  at = writePair(target, at, time.getUTCMonth() + 1)
+  at = writePair(target, at, time.getUTCDate())
+  at = writePair(target, at, time.getUTCHours())
+  at = writePair(target, at, time.getUTCMinutes())
+  at = writePair(target, at, time.getUTCSeconds())
+  target[at] = 0x5a
+}
+
+function writePair(target: Buffer, at: number, pair: number): number {
+  target[at] = 0x30 + Math.floor(pair / 10)
+  target[at + 1] = 0x30 + (pair % 10)
+  return at + 2
 }
 
 /** Writes `node` into one buffer. */

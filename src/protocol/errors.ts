@@ -37,6 +37,10 @@ export type ProtocolErrorCode =
   | 'token_exchange'
   | 'join_token'
   | 'oidc_discovery'
+  | 'presigned_identity'
+  | 'presigned_identity_host'
+  | 'presigned_identity_expired'
+  | 'presigned_identity_not_yet_valid'
 
 /**
  * Input that a specification forbids: says what is wrong, not whose fault it is. Whoever knows where the bytes came

@@ -184,9 +184,14 @@ function rawToDer(raw: Buffer, coordinateBytes: number): Buffer | undefined {
   const s = integerStart(raw, coordinateBytes, raw.length)
   if (r === coordinateBytes || s === raw.length) return undefined
 
-  const integers = Buffer.concat([derInteger(raw.subarray(r, coordinateBytes)), derInteger(raw.subarray(s))])
-  const header = integers.length < 0x80 ? [0x30, integers.length] : [0x30, 0x81, integers.length]
-  return Buffer.concat([Buffer.from(header), integers])
+  const rBytes = integerBytes(raw, r, coordinateBytes)
+  const length = rBytes + integerBytes(raw, s, raw.length)
+  const header = length < 0x80 ? [0x30, length] : [0x30, 0x81, length]
+  const der = Buffer.allocUnsafe(header.length + length)
+  der.set(header)
+  writeInteger(raw.subarray(r, coordinateBytes), der, header.length)
+  writeInteger(raw.subarray(s), der, header.length + rBytes)
+  return der
 }
 
 /** The first byte that is not zero; `end` when there is none. */
@@ -196,7 +201,19 @@ function integerStart(raw: Buffer, start: number, end: number): number {
   return at
 }
 
-function derInteger(magnitude: Buffer): Buffer {
-  const sign = (magnitude[0] ?? 0) >= 0x80 ? [0] : []
-  return Buffer.concat([Buffer.from([0x02, magnitude.length + sign.length, ...sign]), magnitude])
+/** Of the INTEGER whose magnitude is `raw` from `start` to `end`. */
+function integerBytes(raw: Buffer, start: number, end: number): number {
+  return 2 + needsSign(raw[start]) + end - start
+}
+
+function needsSign(first = 0): 0 | 1 {
+  return first >= 0x80 ? 1 : 0
+}
+
+function writeInteger(magnitude: Buffer, der: Buffer, at: number): void {
+  const sign = needsSign(magnitude[0])
+  der[at] = 0x02
+  der[at + 1] = magnitude.length + sign
+  if (sign === 1) der[at + 2] = 0
+  magnitude.copy(der, at + 2 + sign)
 }

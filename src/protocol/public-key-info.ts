@@ -8,8 +8,8 @@
  * @see {@link https://www.rfc-editor.org/rfc/rfc3279#section-2.3.1 RFC 3279 §2.3.1}
  * @module
  */
-import type { Buffer } from 'node:buffer'
-import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { Buffer } from 'node:buffer'
+import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
 import { algorithms, rsaModulusBits, type SignatureAlgorithm } from './algorithms.ts'
 import {
   contentOf,
@@ -31,6 +31,8 @@ export type KeyType = 'P-256' | 'P-384' | 'P-521' | 'RSA'
 export interface PublicKeyInfo {
   readonly der: Buffer
   readonly keyType: KeyType
+  /** The point, or the RSAPublicKey. */
+  readonly keyBits: Buffer
 }
 
 const coordinateBytes = { 'P-256': 32, 'P-384': 48, 'P-521': 66 } as const
@@ -59,20 +61,20 @@ export function parsePublicKeyInfo(der: Uint8Array): PublicKeyInfo {
 /** @throws {ProtocolError} `certificate_key`, or `der` when it is no SubjectPublicKeyInfo at all */
 export function readPublicKeyInfo(element: DerElement): PublicKeyInfo {
   const [algorithm, key, ...rest] = sequenceOf(element)
-  const keyBytes = readBitString(key)
+  const keyBits = readBitString(key)
   if (rest.length > 0) throw new ProtocolError('der', 'SubjectPublicKeyInfo')
 
   const keyType = keyTypes.get(encodingOf(expectTag(algorithm, tags.sequence)).toString('hex'))
   if (keyType === undefined) throw new ProtocolError('certificate_key', 'an unknown algorithm or curve')
-  if (keyType === 'RSA') checkRsaKey(keyBytes)
-  else if (keyBytes[0] !== 0x04 || keyBytes.length !== 1 + 2 * coordinateBytes[keyType]) {
+  if (keyType === 'RSA') checkRsaKey(keyBits)
+  else if (keyBits[0] !== 0x04 || keyBits.length !== 1 + 2 * coordinateBytes[keyType]) {
     throw new ProtocolError('certificate_key', 'not an uncompressed point of the curve')
   }
-  return { der: encodingOf(element), keyType }
+  return { der: encodingOf(element), keyType, keyBits }
 }
 
-function checkRsaKey(keyBytes: Buffer): void {
-  const [modulusInteger, exponentInteger, ...rest] = sequenceOf(readDer(keyBytes))
+function checkRsaKey(keyBits: Buffer): void {
+  const [modulusInteger, exponentInteger, ...rest] = sequenceOf(readDer(keyBits))
   const modulus = readPositiveInteger(modulusInteger)
   const exponent = readPositiveInteger(exponentInteger)
   const bits = modulus.length * 8 - (Math.clz32(modulus[0] as number) - 24)
@@ -117,10 +119,10 @@ export function verifiesOnce(
   data: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  const { hash, keyType } = algorithms[algorithm]
+  const { hash: digest, keyType } = algorithms[algorithm]
   if ((keyType === 'rsa') !== (key.keyType === 'RSA')) return false
   try {
-    return verify(hash, asBuffer(data), pemOf(key.publicKeyInfo), asBuffer(signature))
+    return verify(digest, asBuffer(data), pemOf(key.publicKeyInfo), asBuffer(signature))
   } catch (cause) {
     throw new ProtocolError('certificate_key', 'the key cannot be imported', { cause })
   }
@@ -133,7 +135,12 @@ export function verifiesOnce(
  */
 export function keyIdentifierOf(publicKeyInfo: Uint8Array): Buffer {
   const keyBits = contentOf(expectTag(sequenceOf(readDer(publicKeyInfo))[1], tags.bitString)).subarray(1)
-  return createHash('sha256').update(keyBits).digest().subarray(0, 20)
+  return Buffer.from(keyIdentifierHex(keyBits), 'hex')
+}
+
+/** As {@link keyIdentifierOf}, of key bits that were read before, in lower-case hex. */
+export function keyIdentifierHex(keyBits: Buffer): string {
+  return hash('sha256', keyBits, 'hex').slice(0, 40)
 }
 
 /** The algorithm of an AlgorithmIdentifier in a signature; `undefined` for all that are not in the table. */
@@ -164,7 +171,7 @@ export function verifiesX509Signature(
   data: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  const { hash, keyType } = algorithms[algorithm]
+  const { hash: digest, keyType } = algorithms[algorithm]
   if ((keyType === 'rsa') !== (key.keyType === 'RSA')) return false
-  return verify(hash, asBuffer(data), key.publicKey, asBuffer(signature))
+  return verify(digest, asBuffer(data), key.publicKey, asBuffer(signature))
 }

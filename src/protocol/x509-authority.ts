@@ -10,6 +10,7 @@
 import { Buffer } from 'node:buffer'
 import { type Certificate, parseCertificate } from './certificate.ts'
 import { extensionOids } from './certificate-extensions.ts'
+import { createLeafTemplates, type LeafTemplates } from './certificate-template.ts'
 import {
   authorityKeyIdExtension,
   derExtension,
@@ -22,16 +23,7 @@ import {
   tbsCertificate,
 } from './certificate-writer.ts'
 import { contextTag, tags } from './der.ts'
-import {
-  type DerNode,
-  type DerPart,
-  derBoolean,
-  derInteger,
-  derNode,
-  derOid,
-  derText,
-  formatDer,
-} from './der-writer.ts'
+import { type DerNode, type DerPart, derBoolean, derInteger, derNode, derText, formatDer } from './der-writer.ts'
 import { authorityName } from './distinguished-name.ts'
 import { formatHex } from './encoding.ts'
 import { ProtocolError } from './errors.ts'
@@ -51,9 +43,9 @@ export interface X509Authority {
   readonly constants: {
     readonly signatureAlgorithm: Buffer
     readonly authorityKeyId: Buffer
-    /** Keeps the last OID, as private extensions have the same one each time. */
-    readonly encodeOid: (dotted: string) => Buffer
   }
+  /** Of the leaves that it has signed. */
+  readonly templates: LeafTemplates
 }
 
 /**
@@ -79,16 +71,8 @@ export function createX509Authority(input: {
     constants: {
       signatureAlgorithm: signatureAlgorithmIdentifier(signer.algorithm),
       authorityKeyId: formatDer(authorityKeyIdExtension(keyId)),
-      encodeOid: createOidEncoder(),
     },
-  }
-}
-
-function createOidEncoder(): (dotted: string) => Buffer {
-  let last: { readonly dotted: string; readonly der: Buffer } = { dotted: '', der: Buffer.alloc(0) }
-  return (dotted) => {
-    if (last.dotted !== dotted) last = { dotted, der: formatDer(derOid(dotted)) }
-    return last.der
+    templates: createLeafTemplates(),
   }
 }
 

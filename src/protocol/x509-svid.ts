@@ -12,6 +12,7 @@ import { Buffer } from 'node:buffer'
 import { type Certificate, parseCertificate } from './certificate.ts'
 import { extendedKeyUsageOids, extensionOids, type KeyUsageBit } from './certificate-extensions.ts'
 import { verifyCertificatePath } from './certificate-path.ts'
+import { createLeafTemplate, type LeafValues, leafShapeOf } from './certificate-template.ts'
 import {
   derExtension,
   earlierOf,
@@ -24,9 +25,9 @@ import {
 import { contextTag, tags } from './der.ts'
 import { type DerPart, derNode, derOid, derText, formatDer } from './der-writer.ts'
 import { organizationName } from './distinguished-name.ts'
-import { formatHex } from './encoding.ts'
+import { formatHex, parseHex } from './encoding.ts'
 import { ProtocolError } from './errors.ts'
-import { keyIdentifierOf, parsePublicKeyInfo } from './public-key-info.ts'
+import { type KeyType, keyIdentifierHex, parsePublicKeyInfo } from './public-key-info.ts'
 import type { SpiffeId, TrustDomain } from './spiffe-id.ts'
 import { readSpiffeId, trustDomainOf, type X509Authority } from './x509-authority.ts'
 
@@ -99,29 +100,25 @@ function keyUsage(unusedBits: number, bits: number): Buffer {
 }
 
 /**
- * Builds and signs an SVID, and reads it back before it is handed over. It begins 30 s ago, so that a slow clock
- * takes it, and neither begins before its authority nor outlives it. Answers as soon as the signer does.
+ * Builds and signs an SVID. The first of each shape is read back before it is handed over, the next ones are its bytes
+ * with their own values. It begins 30 s ago, so that a slow clock takes it, and neither begins before its authority nor
+ * outlives it. Answers as soon as the signer does.
  *
  * @throws {ProtocolError} `x509_svid`, `certificate_key`, `certificate_expired` or `certificate_not_yet_valid` when
  *   the authority is so at `now`
  */
 export function buildX509Svid(authority: X509Authority, input: X509SvidInput): X509Svid | Promise<X509Svid> {
   checkInput(authority, input)
-  const { certificate, signer, constants } = authority
-  const plan = planOf(certificate, input)
-  const tbs = formatDer(
-    tbsCertificate({
-      ...plan,
-      signatureAlgorithm: constants.signatureAlgorithm,
-      issuer: certificate.subject,
-      subject,
-      publicKeyInfo: input.publicKeyInfo,
-      extensions: leafExtensions(input, constants),
-    }),
-  )
-  const finish = (signature: Uint8Array) => {
-    const der = formatCertificate(tbs, constants.signatureAlgorithm, signature)
-    checkIssued(parseCertificate(der), tbs, authority, input, plan)
+  const plan = planOf(authority.certificate, input)
+  const template = plan.shape === undefined ? undefined : authority.templates.find(plan.shape)
+  const tbs = template?.(plan) ?? writeTbs(authority, input, plan)
+  const finish = (signature: Uint8Array): X509Svid => {
+    if (signature.length === 0) throw new ProtocolError('x509_svid', 'no signature')
+    const der = formatCertificate(tbs, authority.constants.signatureAlgorithm, signature)
+    if (template === undefined) {
+      checkIssued(parseCertificate(der), tbs, authority, input, plan)
+      if (plan.shape !== undefined) authority.templates.keep(plan.shape, createLeafTemplate(tbs, plan))
+    }
     return {
       certificate: der,
       spiffeId: input.spiffeId,
@@ -130,13 +127,15 @@ export function buildX509Svid(authority: X509Authority, input: X509SvidInput): X
       expiresAt: plan.notAfter,
     }
   }
-  const signature = signer.sign(tbs)
+  const signature = authority.signer.sign(tbs)
   return signature instanceof Uint8Array ? finish(signature) : signature.then(finish)
 }
 
 function checkInput(authority: X509Authority, { spiffeId, dnsNames, ttlSeconds, now }: X509SvidInput): void {
-  if (spiffeId.path === '') throw new ProtocolError('x509_svid', 'the ID has no path') // §3.1
-  if ((authority.trustDomain ?? spiffeId.trustDomain) !== spiffeId.trustDomain) {
+  // What is written into the certificate is read, whatever else the ID says of itself.
+  const { path, trustDomain } = readSpiffeId(spiffeId.uri)
+  if (path === '') throw new ProtocolError('x509_svid', 'the ID has no path') // §3.1
+  if ((authority.trustDomain ?? trustDomain) !== trustDomain) {
     throw new ProtocolError('x509_svid', 'an ID of another trust domain')
   }
   if (!dnsNames.every((name) => dnsNamePattern.test(name))) throw new ProtocolError('x509_svid', 'DNS name')
@@ -145,38 +144,57 @@ function checkInput(authority: X509Authority, { spiffeId, dnsNames, ttlSeconds, 
   if (now < authority.certificate.notBefore) throw new ProtocolError('certificate_not_yet_valid')
 }
 
-interface Plan {
+interface Plan extends LeafValues {
   readonly serialNumber: Buffer
-  readonly notBefore: Date
-  readonly notAfter: Date
+  readonly keyType: KeyType
+  /** Of its template. Undefined: it has addresses, as few do, and is written anew. */
+  readonly shape: string | undefined
 }
 
 /** Certificates count whole seconds. */
-function planOf(authority: Certificate, { serialNumber, now, ttlSeconds }: X509SvidInput): Plan {
-  const second = Math.floor(now.getTime() / 1000)
-  return {
-    serialNumber: positiveSerialNumber(serialNumber),
+function planOf(authority: Certificate, input: X509SvidInput): Plan {
+  const { publicKeyInfo, spiffeId, dnsNames, ipAddresses = [], extension } = input
+  const second = Math.floor(input.now.getTime() / 1000)
+  const { keyType, keyBits } = parsePublicKeyInfo(publicKeyInfo)
+  const values = {
+    serialNumber: positiveSerialNumber(input.serialNumber),
     notBefore: laterOf(new Date((second - backdateSeconds) * 1000), authority.notBefore),
-    notAfter: earlierOf(new Date((second + Math.floor(ttlSeconds)) * 1000), authority.notAfter),
+    notAfter: earlierOf(new Date((second + Math.floor(input.ttlSeconds)) * 1000), authority.notAfter),
+    publicKeyInfo,
+    subjectKeyId: keyIdentifierHex(keyBits),
+    names: [spiffeId.uri, ...dnsNames],
+    extension,
+    keyType,
   }
+  return { ...values, shape: ipAddresses.length > 0 ? undefined : `${keyType} ${leafShapeOf(values)}` }
 }
 
-function leafExtensions(input: X509SvidInput, constants: X509Authority['constants']): readonly DerPart[] {
-  const { publicKeyInfo, extension } = input
-  const { keyType } = parsePublicKeyInfo(publicKeyInfo)
+function writeTbs({ certificate, constants }: X509Authority, input: X509SvidInput, plan: Plan): Buffer {
+  return formatDer(
+    tbsCertificate({
+      ...plan,
+      signatureAlgorithm: constants.signatureAlgorithm,
+      issuer: certificate.subject,
+      subject,
+      extensions: leafExtensions(input, plan, constants),
+    }),
+  )
+}
+
+function leafExtensions(
+  input: X509SvidInput,
+  { keyType, subjectKeyId, extension }: Plan,
+  constants: X509Authority['constants'],
+): readonly DerPart[] {
   return [
     keyType === 'RSA' ? digitalSignatureAndKeyEncipherment : digitalSignature,
     serverAndClient,
     notAnAuthority,
-    subjectKeyIdExtension(keyIdentifierOf(publicKeyInfo)),
+    subjectKeyIdExtension(parseHex(subjectKeyId)),
     constants.authorityKeyId,
     subjectAltName(input),
-    ...(extension === undefined ? [] : [privateExtension(constants.encodeOid(extension.oid), extension.value)]),
+    ...(extension === undefined ? [] : [derExtension(extension.oid, 'not critical', extension.value)]),
   ]
-}
-
-function privateExtension(oid: Buffer, value: Uint8Array): DerPart {
-  return derNode(tags.sequence, oid, derNode(tags.octetString, value))
 }
 
 function subjectAltName({ spiffeId, dnsNames, ipAddresses = [] }: X509SvidInput): DerPart {
@@ -206,7 +224,6 @@ function checkIssued(
   const isOfAuthority =
     issued.issuer.equals(authority.certificate.subject) &&
     issued.signatureAlgorithm === authority.signer.algorithm &&
-    issued.signature.length > 0 &&
     isSameKeyId(issued.authorityKeyId, authority.certificate.subjectKeyId) &&
     issued.notBefore.getTime() >= authority.certificate.notBefore.getTime() &&
     issued.notAfter.getTime() <= authority.certificate.notAfter.getTime() &&

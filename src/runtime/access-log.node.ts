@@ -7,6 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { Connection } from '../http/app.ts'
+import { credentialsPath } from '../http/routes/credentials.ts'
 import type { Unreadable } from './unreadable.node.ts'
 
 export interface AccessLogDeps {
@@ -28,6 +29,7 @@ const knownRoutes = new Set([
   '/livez',
   '/readyz',
 ])
+const kvFolder = /^\/v1\/kv\/(?:data|metadata|delete|undelete|destroy)\//
 const maxLoggedPath = 256
 
 export interface AccessLog {
@@ -37,6 +39,14 @@ export interface AccessLog {
   readonly unreadable: (unreadable: Unreadable, requestId: string) => void
   /** Of a request whose response is not closed. */
   readonly requestIdOf: (response: ServerResponse) => string | undefined
+}
+
+/** The same for all targets, and for all secrets, as there may be any number of them. */
+function nameRoute(path: string): string {
+  if (knownRoutes.has(path)) return path
+  const folder = kvFolder.exec(path)?.[0]
+  if (folder !== undefined) return `${folder}{path}`
+  return path.startsWith(credentialsPath) ? `${credentialsPath}{target}` : 'other'
 }
 
 export function createAccessLog({ telemetry, connection, routeOf = (path) => path }: AccessLogDeps): AccessLog {
@@ -52,7 +62,7 @@ export function createAccessLog({ telemetry, connection, routeOf = (path) => pat
       telemetry.gauge('apostille_http_in_flight', requestIds.size)
       const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
       const asked = routeOf(path)
-      const route = knownRoutes.has(asked) ? asked : 'other'
+      const route = nameRoute(asked)
       const durationMs = performance.now() - startedMs
       telemetry.count('apostille_http_requests_total', { route, status: response.statusCode })
       telemetry.observe('apostille_http_request_duration_seconds', durationMs / 1000, { route })

@@ -69,13 +69,16 @@ async function checkSealFile(
   ]
 }
 
-function namedFiles({ listen, authorities, authenticators, federation }: Configuration): readonly NamedFile[] {
+function namedFiles({ listen, authorities, authenticators, federation, targets }: Configuration): readonly NamedFile[] {
   const tls = typeof listen.tls === 'string' ? [] : filesOf(['listen', 'tls'], listen.tls)
   const upstream = authorities.x509.upstream
     ? filesOf(['authorities', 'x509', 'upstream'], authorities.x509.upstream)
     : []
   const ofAuthenticators = [...authenticators].flatMap(([name, config]) => fileKeys(['authenticators', name], config))
-  return [...tls, ...upstream, ...ofAuthenticators, ...federation.flatMap(filesOfPeer)]
+  const ofTargets = [...targets].flatMap(([name, { document }]) =>
+    document.ca_file === undefined ? [] : filesOf(['targets', name], { ca_file: document.ca_file }),
+  )
+  return [...tls, ...upstream, ...ofAuthenticators, ...ofTargets, ...federation.flatMap(filesOfPeer)]
 }
 
 function filesOfPeer({ trustDomain, bundleFile, endpoint }: ConfiguredPeer): readonly NamedFile[] {

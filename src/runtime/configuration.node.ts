@@ -86,7 +86,21 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
       [...config.authenticators].map(([name, authenticator]) => [name, absoluteFiles(authenticator, at)]),
     ),
     federation: config.federation.map((peer) => absoluteFiles(peer, at)),
+    targets: new Map(
+      [...config.targets].map(([name, target]) => [
+        name,
+        { ...target, document: absoluteAuthorities(target.document, at) },
+      ]),
+    ),
   }
+}
+
+/** Below other keys of a target stand names that the operator made up. */
+function absoluteAuthorities<T extends { readonly ca_file?: string | undefined }>(
+  value: T,
+  at: (path: string) => string,
+): T {
+  return value.ca_file === undefined ? value : { ...value, ca_file: at(value.ca_file) }
 }
 
 /** Keys that name files end in `_file`, or `File` where they were read, at any depth. */
@@ -94,9 +108,14 @@ function absoluteFiles<T extends object>(value: T, at: (path: string) => string)
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
       if (/(?:_file|File)$/.test(key) && typeof inner === 'string') return [key, at(inner)]
-      return [key, typeof inner === 'object' && inner !== null ? absoluteFiles(inner, at) : inner]
+      return [key, absoluteWithin(inner, at)]
     }),
   ) as T
+}
+
+function absoluteWithin(value: unknown, at: (path: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((item) => absoluteWithin(item, at))
+  return typeof value === 'object' && value !== null ? absoluteFiles(value, at) : value
 }
 
 /**

@@ -20,13 +20,16 @@ import {
 } from '../http/app.ts'
 import { maxBodyBytes, requireMediaType } from '../http/body.ts'
 import { problemAnswer } from '../http/problem.ts'
+import { credentialsAnswer, credentialsPath, readTargetName } from '../http/routes/credentials.ts'
 import { type DocumentPath, isDocumentPath } from '../http/routes/discovery.ts'
+import { livezAnswer, readyzAnswer } from '../http/routes/health.ts'
 import { type HotRoute, svidRoutes } from '../http/routes/svid.ts'
 
 export interface HotLaneDeps {
   readonly gateway: Gateway
   readonly telemetry: Telemetry
   readonly connection: (request: IncomingMessage) => Connection
+  readonly now: () => Date
 }
 
 /** Takes a request that it knows and answers true, or leaves it alone and answers false. */
@@ -46,7 +49,16 @@ export function createHotLane(deps: HotLaneDeps): HotLane {
       void answerHot(lane, route, arrival)
       return true
     }
-    if (method !== 'GET' || !isDocumentPath(path)) return false
+    if (method !== 'GET') return false
+    if (Object.hasOwn(probes, path)) {
+      void answerProbe(lane, path, arrival)
+      return true
+    }
+    if (path.startsWith(credentialsPath)) {
+      void answerCredentials(lane, path, arrival)
+      return true
+    }
+    if (!isDocumentPath(path)) return false
     answerDocument(lane, path, arrival)
     return true
   }
@@ -64,7 +76,8 @@ interface Arrival {
 
 async function answerHot(deps: LaneDeps, route: HotRoute, arrival: Arrival): Promise<void> {
   const { request, requestId } = arrival
-  const call = readCall(requestId, deps.connection(request), (name) => headerOf(request, name))
+  const header = (name: string) => headerOf(request, name)
+  const call = readCall(requestId, deps.connection(request), { header, bare: false })
   try {
     requireMediaType(headerOf(request, 'content-type'), 'application/json')
     deps.write(arrival, await route.answer(call, await readBody(request)))
@@ -72,6 +85,33 @@ async function answerHot(deps: LaneDeps, route: HotRoute, arrival: Arrival): Pro
     const refusal = await noteRefusal(deps, { call, operation: route.operation }, error)
     deps.write(arrival, problemAnswer(refusal, requestId))
   }
+}
+
+async function answerCredentials(deps: LaneDeps, url: string, arrival: Arrival): Promise<void> {
+  const { request, requestId } = arrival
+  const header = (name: string) => headerOf(request, name)
+  const call = readCall(requestId, deps.connection(request), { header, bare: true })
+  const [path = '', ...search] = url.split('?')
+  let operation: string | undefined
+  try {
+    const query = { target: readTargetName(path), search: search.join('?') }
+    operation = 'exchange'
+    deps.write(arrival, await credentialsAnswer(deps.gateway, call, query, deps.now()))
+  } catch (error) {
+    const refusal = await noteRefusal(deps, { call, operation }, error)
+    deps.write(arrival, problemAnswer(refusal, requestId))
+  }
+}
+
+/** Probes come from the first moment on, and are to cost nothing. */
+const probes: Readonly<Record<string, (gateway: Gateway) => Answer | Promise<Answer>>> = {
+  '/livez': livezAnswer,
+  '/readyz': readyzAnswer,
+}
+
+async function answerProbe({ gateway, write }: LaneDeps, path: string, arrival: Arrival): Promise<void> {
+  const answer = probes[path]
+  if (answer) write(arrival, await answer(gateway))
 }
 
 function answerDocument(deps: LaneDeps, path: DocumentPath, arrival: Arrival): void {

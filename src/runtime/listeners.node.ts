@@ -7,7 +7,6 @@
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
-import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Authorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
 import type { PeerStatus } from '../core/federation.ts'
@@ -15,14 +14,15 @@ import type { Gateway } from '../core/gateway.ts'
 import type { ListenAddress } from '../core/listen-address.ts'
 import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
-import { type AdminDeps, createAdminApp } from '../http/admin-app.ts'
+import type { AdminDeps } from '../http/admin-app.ts'
 import type { Answer } from '../http/answer.ts'
-import { createApp, withoutIssuerPath } from '../http/app.ts'
-import { problemAnswer, refusalOf } from '../http/problem.ts'
+import { noteRefusal, withoutIssuerPath } from '../http/app.ts'
+import { problemAnswer } from '../http/problem.ts'
 import { oauthErrorAnswer } from '../http/routes/token.ts'
 import { createAccessLog } from './access-log.node.ts'
 import { type AdmissionLimits, createAdmission } from './admission.node.ts'
 import { createAnswering } from './answering.node.ts'
+import { createAtFirstUse } from './applications-at-first-use.node.ts'
 import { createBundleHandler } from './bundle-handler.node.ts'
 import { createHotLane } from './hot-lane.node.ts'
 import { type Listener, type ListenerOptions, listen, type RequestHandler } from './listener.node.ts'
@@ -138,24 +138,16 @@ function publicHandler(input: ListenersInput): Pick<ListenerOptions, 'handle' | 
   const { gateway, telemetry, newRequestId, now } = input
   const routeOf = (path: string) => withoutIssuerPath(gateway, path)
   const connection = createConnectionReader(() => gateway.configured().config.listen.trusted_proxies)
-  const hot = createHotLane({ gateway, telemetry, connection })
-  const requestIds = new WeakMap<IncomingMessage, string>()
-  const app = createApp({
-    gateway,
-    telemetry,
-    now,
-    requestId: (env) => requestIds.get(incomingOf(env)) ?? newRequestId(),
-    connection: (env) => connection(incomingOf(env)),
-  })
+  const hot = createHotLane({ gateway, telemetry, connection, now })
+  const application = createAtFirstUse(
+    async () => (await applications()).createPublicApplication({ gateway, telemetry, now, newRequestId, connection }),
+    (error, response, requestId) => void answerFailure(input, error, response, requestId),
+  )
   const answering = createAnswering()
   const answer = (request: IncomingMessage, response: ServerResponse, requestId: string) => {
     answering.begin(request, response)
     if (hot(request, response, requestId)) return
-    requestIds.set(request, requestId)
-    void getRequestListener(app.fetch, {
-      ...honoOptions,
-      errorHandler: (error) => answerUnreadable(error, requestId),
-    })(request, response)
+    application(request, response, requestId)
   }
   const log = createAccessLog({ telemetry, connection, routeOf })
   const admission = createAdmission({
@@ -183,34 +175,34 @@ const probes: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 
 function refuseOverloaded(response: ServerResponse, path: string, requestId: string): void {
   const refusal = new Refusal('overloaded', 'too many requests at once')
-  const { status, headers, body }: Answer =
-    path === '/token' ? oauthErrorAnswer(refusal, requestId) : problemAnswer(refusal, requestId)
+  const answer = path === '/token' ? oauthErrorAnswer(refusal, requestId) : problemAnswer(refusal, requestId)
+  send(response, answer, requestId)
+}
+
+const applications = () => import('./applications.node.ts')
+
+/** As when the package was replaced below the process. */
+async function answerFailure(
+  deps: Pick<ListenersInput, 'gateway' | 'telemetry'>,
+  error: unknown,
+  response: ServerResponse,
+  requestId: string,
+): Promise<void> {
+  const refusal = await noteRefusal(deps, { call: { requestId, address: '' }, operation: undefined }, error)
+  send(response, problemAnswer(refusal, requestId), requestId)
+}
+
+function send(response: ServerResponse, { status, headers, body }: Answer, requestId: string): void {
   response.writeHead(status, { ...headers, 'x-request-id': requestId, 'content-length': Buffer.byteLength(body) })
   response.end(body)
 }
 
-/** The name stands in for a `Host` that is missing, as in probes of HTTP/1.0: nothing here depends on it. */
-const honoOptions = { overrideGlobalObjects: false, hostname: 'localhost' }
-
-/** What fails before the application sees it: a target or a `Host` that is no part of a URL. */
-function answerUnreadable(error: unknown, requestId: string): Response {
-  const unreadable = error instanceof RequestError
-  const refusal = unreadable
-    ? new Refusal('malformed_request', 'the request target or its Host is no part of a URL', { cause: error })
-    : refusalOf(error)
-  const { status, headers, body } = problemAnswer(refusal, requestId)
-  return new Response(body, { status, headers: { ...headers, 'x-request-id': requestId } })
-}
-
-/** What the adapter between Node and Hono hands on. */
-function incomingOf(env: unknown): IncomingMessage {
-  return (env as { readonly incoming: IncomingMessage }).incoming
-}
-
 function adminHandler(input: ListenersInput): RequestHandler {
-  const app = createAdminApp({ ...input, status: async () => statusOf(input) })
-  const answer = getRequestListener(app.fetch, honoOptions)
-  return (request, response) => void answer(request, response)
+  const application = createAtFirstUse(
+    async () => (await applications()).createAdminApplication({ ...input, status: async () => statusOf(input) }),
+    (error, response, requestId) => void answerFailure(input, error, response, requestId),
+  )
+  return (request, response) => application(request, response, input.newRequestId())
 }
 
 async function statusOf({ gateway, authorities, federation, now }: ListenersInput) {

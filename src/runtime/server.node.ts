@@ -3,8 +3,12 @@
  *
  * @module
  */
+import { setTimeout } from 'node:timers/promises'
 import { createConnectUpstream } from '../adapters/connect-upstream.node.ts'
+import { createExchangeAtCloud } from '../adapters/exchangers/index.ts'
 import { createFileReader } from '../adapters/file-reader.node.ts'
+import type { ConnectUpstream } from '../adapters/http-client.ts'
+import { createJoinEqual } from '../adapters/join-equal.node.ts'
 import { createUpstreamFiles } from '../adapters/keys/upstream-files.node.ts'
 import { createRecordWriter } from '../adapters/stores/record-writer.node.ts'
 import type { RecordWriter, RefusalLimiter } from '../core/audit.ts'
@@ -119,15 +123,22 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     telemetry,
     now: sources.now,
   })
+  const exchangeAtCloud = createExchangeAtCloud({ connect: createConnect(sources), now: sources.now })
+  started.defer(exchangeAtCloud.close)
   const gateway = createGateway({
     ...sources,
     configured,
     authorities,
     store,
+    keys: opened.keys,
     records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
     configurationRefused: reload.refused,
     bundleOf: federation.bundleOf,
     telemetry,
+    exchangeAtCloud,
+    joinEqual: createJoinEqual(),
+    pause: (ms) => setTimeout(ms),
+    deadline,
   })
   const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain: config.trustDomain })
   const listeners = await openListeners({
@@ -135,7 +146,16 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     config,
     gateway,
     federation,
-    operator: createOperator({ ...sources, authorities, store, writer, configured }),
+    operator: createOperator({
+      ...sources,
+      authorities,
+      store,
+      keys: opened.keys,
+      writer,
+      configured,
+      exchangeAtCloud,
+      deadline,
+    }),
     records,
     telemetry,
     metrics,
@@ -176,6 +196,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       await clockwork.close()
       await orLog('keeping the counted refusals', () => keepCounts(true))
       await orLog('signing the head of the records', records.signHeads)
+      await exchangeAtCloud.close()
       await writer.close()
       await holder?.close()
       await store.close()
@@ -183,6 +204,8 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     },
   }
 }
+
+const deadline = (ms: number) => AbortSignal.timeout(ms)
 
 const unwatched = 'changes of the configuration are not seen: reload with SIGHUP or `apostille reload`'
 
@@ -226,11 +249,15 @@ function createHolder(
     trustDomain: config.trustDomain,
     ours: authorities.current,
     bundleOf,
-    connect: createConnectUpstream({ files, monotonicMs: sources.monotonicMs }),
+    connect: createConnect(sources, files),
     files,
     shareFetches: true,
     telemetry,
   })
+}
+
+function createConnect({ monotonicMs }: Sources, files = createFileReader()): ConnectUpstream {
+  return createConnectUpstream({ files, monotonicMs })
 }
 
 function ringPlans({ authorities: { x509, jwt } }: Configuration): readonly RingPlan[] {

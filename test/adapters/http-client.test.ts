@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createHttpClient, type Fetch, type FetchInit, requireSuccess } from '../../src/adapters/http-client.ts'
 
 const url = 'https://issuer.example/keys'
@@ -162,4 +162,41 @@ test.each([400, 403, 404, 500])('%i is none', (status) => {
   const answer = { status, headers: new Headers(), text: secret }
   expect(() => requireSuccess(answer, url)).toThrow(expect.objectContaining({ code: 'status', status }))
   expect(() => requireSuccess(answer, url)).toThrow(`issuer.example answered with status ${status}`)
+})
+
+describe('whoever asked may leave', () => {
+  const hanging: Fetch = (_, { signal }) =>
+    new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+
+  test('before the answer: the request ends', async () => {
+    const leaving = new AbortController()
+    const seen: AbortSignal[] = []
+    const client = createHttpClient({
+      fetch: (wanted, init) => {
+        seen.push(init.signal)
+        leaving.abort()
+        return hanging(wanted, init)
+      },
+    })
+    const asked = client.request({ url, signal: leaving.signal })
+    await expect(asked).rejects.toMatchObject({
+      code: 'timeout',
+      message: 'nobody waits for issuer.example any longer',
+    })
+    expect(seen.map(({ aborted }) => aborted)).toEqual([true])
+  })
+
+  test('before the request', async () => {
+    const client = createHttpClient({ fetch: hanging })
+    const asked = client.request({ url, signal: AbortSignal.abort() })
+    await expect(asked).rejects.toMatchObject({ code: 'timeout' })
+  })
+
+  test('after the answer, without a trace', async () => {
+    const leaving = new AbortController()
+    const client = createHttpClient({ fetch: answering('a') })
+    expect((await client.request({ url, signal: leaving.signal })).text).toBe('a')
+    leaving.abort()
+    expect((await client.request({ url })).text).toBe('a')
+  })
 })

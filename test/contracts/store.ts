@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Store, StoredHead, StoredJoinToken, StoredRecord } from '../../src/core/store.ts'
+import type { RecordBatch, Store, StoredHead, StoredJoinToken, StoredRecord } from '../../src/core/store.ts'
 
 /** A store of `trustDomain`, on the same data each time until `close`. */
 export interface StoreUnderTest {
@@ -88,17 +88,100 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       test('names and versions are listed by their beginning', async () => {
         for (const name of ['a/2', 'a/1', 'ab', 'b/%', 'b/x']) await store.writeDocument(name, 0, 'one')
         await store.writeDocument('a/1', 1, 'two')
-        expect(await store.listDocuments('a/')).toEqual([
+        expect(await store.listDocuments({ prefix: 'a/' })).toEqual([
           { name: 'a/1', version: 2 },
           { name: 'a/2', version: 1 },
         ])
-        expect((await store.listDocuments('b/%')).map(({ name }) => name)).toEqual(['b/%'])
-        expect(await store.listDocuments('c')).toEqual([])
+        expect((await store.listDocuments({ prefix: 'b/%' })).map(({ name }) => name)).toEqual(['b/%'])
+        expect(await store.listDocuments({ prefix: 'c' })).toEqual([])
+      })
+
+      test('are listed page by page, in the order of their bytes', async () => {
+        const names = ['a', 'a/', 'a/B', 'a/a', 'a/a-', 'a/a.', 'a/a/b', 'a/b', 'a/é', 'a0']
+        for (const name of names.toReversed()) await store.writeDocument(name, 0, 'one')
+        const page = async (query: { readonly after?: string; readonly limit?: number }) =>
+          (await store.listDocuments({ prefix: 'a/', ...query })).map(({ name }) => name)
+        expect(await page({})).toEqual(names.slice(1, -1))
+        expect(await page({ limit: 2 })).toEqual(['a/', 'a/B'])
+        expect(await page({ after: 'a/B', limit: 3 })).toEqual(['a/a', 'a/a-', 'a/a.'])
+        expect(await page({ after: 'a/a/\u007f' })).toEqual(['a/b', 'a/é'])
+        expect(await page({ after: 'a/é' })).toEqual([])
+        expect(await page({ after: 'Z', limit: 1 })).toEqual(['a/'])
+      })
+
+      test('a document is removed only in the version that was read', async () => {
+        await store.writeDocument('a/x', 0, 'one')
+        await store.writeDocument('a/x', 1, 'two')
+        expect(await store.deleteDocument('a/x', 1)).toBe(false)
+        expect(await store.deleteDocument('a/y', 0)).toBe(false)
+        expect(await store.deleteDocument('a/x', 2)).toBe(true)
+        expect(await store.deleteDocument('a/x', 2)).toBe(false)
+        expect(await store.readDocument('a/x')).toEqual({ version: 0, body: '' })
+        expect(await store.listDocuments({ prefix: 'a' })).toEqual([])
+      })
+
+      test('one that is made anew is of no version that was removed, also after others', async () => {
+        for (const name of ['a/x', 'a/y', 'a', 'b/x']) await store.writeDocument(name, 0, 'one')
+        for (const version of [1, 2, 3]) await store.writeDocument('a/x', version, 'again')
+        await store.deleteDocument('a/x', 4)
+        await store.deleteDocument('a/y', 1)
+        await store.close()
+        store = await underTest.open('example.org')
+        expect(await store.writeDocument('a/x', 0, 'new')).toBe(true)
+        expect(await store.writeDocument('a/x', 4, 'late')).toBe(false)
+        expect((await store.readDocument('a/x')).version).toBeGreaterThan(4)
+        expect(await store.readDocument('a')).toEqual({ version: 1, body: 'one' })
+        await store.writeDocument('b/y', 0, 'one')
+        expect((await store.readDocument('b/y')).version).toBe(1)
       })
 
       test('of many that write at once one succeeds', async () => {
         const written = await Promise.all([...'abcdef'].map((body) => store.writeDocument('a', 0, body)))
         expect(written.filter(Boolean)).toHaveLength(1)
+      })
+    })
+
+    describe('documents that change with a record', () => {
+      const change = (changes: RecordBatch['changes'], sequence = 1) =>
+        store.appendRecords({ records: [record(sequence)], spends: [], ...(changes && { changes }) })
+
+      test('are made, replaced and removed with it', async () => {
+        expect(await change([{ name: 'a', expected: 0, body: 'one' }], 1)).toEqual([])
+        expect(await change([{ name: 'a', expected: 1, body: 'two' }], 2)).toEqual([])
+        expect(await store.readDocument('a')).toEqual({ version: 2, body: 'two' })
+        expect(await change([{ name: 'a', expected: 2 }], 3)).toEqual([])
+        expect(await store.readDocument('a')).toEqual({ version: 0, body: '' })
+        expect((await store.lastRecord('main'))?.sequence).toBe(3)
+      })
+
+      test('are left as they are, and nothing is kept, where one is of another version', async () => {
+        await store.writeDocument('a', 0, 'one')
+        await store.createJoinToken(joinToken('t'))
+        const batch = {
+          records: [record(1)],
+          spends: [
+            { id: 't', at: noon },
+            { id: 'none', at: noon },
+          ],
+          changes: [
+            { name: 'b', expected: 0, body: 'new' },
+            { name: 'a', expected: 0, body: 'late' },
+            { name: 'a', expected: 1, body: 'two' },
+            { name: 'a', expected: 1, body: 'second' },
+            { name: 'c', expected: 1 },
+          ],
+        }
+        expect(await store.appendRecords(batch)).toEqual([1, 3, 5, 6])
+        expect(await store.readDocument('a')).toEqual({ version: 1, body: 'one' })
+        expect(await store.readDocument('b')).toEqual({ version: 0, body: '' })
+        expect((await store.readJoinToken('t'))?.usesLeft).toBe(1)
+        expect(await store.lastRecord('main')).toBeUndefined()
+      })
+
+      test('are left as they are where the record can not be kept', async () => {
+        await append(records(1))
+        await expect(change([{ name: 'a', expected: 0, body: 'one' }])).rejects.toMatchObject({ code: 'conflict' })
+        expect(await store.readDocument('a')).toEqual({ version: 0, body: '' })
       })
     })
 
@@ -235,6 +318,31 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       })
     })
 
+    describe('proofs that are good once', () => {
+      const claim = (byte: number, change: { readonly at?: Date; readonly expiresAt?: Date } = {}) =>
+        store.claimProof({ digest: Buffer.alloc(32, byte), at: noon, expiresAt: later(600), ...change })
+
+      test('are claimed once, each for itself', async () => {
+        expect(await claim(1)).toBe(true)
+        expect(await claim(1)).toBe(false)
+        expect(await claim(1, { at: later(599), expiresAt: later(9999) })).toBe(false)
+        expect(await claim(2)).toBe(true)
+      })
+
+      test('of many that claim at once one succeeds', async () => {
+        const claimed = await Promise.all(Array.from({ length: 10 }, () => claim(1)))
+        expect(claimed.filter(Boolean)).toHaveLength(1)
+      })
+
+      test('are claimed again when the claim has expired, however many have', async () => {
+        for (let byte = 0; byte < 250; byte++) await claim(byte, { expiresAt: later(byte === 7 ? 601 : 600) })
+        expect(await claim(249, { at: later(600), expiresAt: later(1200) })).toBe(true)
+        expect(await claim(249, { at: later(600), expiresAt: later(1200) })).toBe(false)
+        expect(await claim(7, { at: later(600) })).toBe(false)
+        expect(await claim(0, { at: later(600), expiresAt: later(1200) })).toBe(true)
+      })
+    })
+
     describe('heads', () => {
       test('are kept once and read by sequence', async () => {
         await append(records(5))
@@ -268,6 +376,8 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       await append(records(2))
       const token = joinToken('a')
       await store.createJoinToken(token)
+      const claim = { digest: token.digest, at: noon, expiresAt: later(600) }
+      expect(await store.claimProof(claim)).toBe(true)
       await store.close()
 
       const other = await underTest.open('other.example')
@@ -275,6 +385,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
       expect(await other.listChains()).toEqual([])
       expect(await other.readRecords({ chain: 'main', limit: 5 })).toEqual([])
       expect(await other.findJoinToken(token.digest)).toBeUndefined()
+      expect(await other.claimProof(claim)).toBe(true)
       expect(await other.appendRecords({ records: [record(1)], spends: [{ id: 'a', at: noon }] })).toEqual([0])
       await other.close()
       store = await underTest.open('example.org')
@@ -284,8 +395,11 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
     test('what was kept is there when it is opened again', async () => {
       await store.writeDocument('a', 0, 'one')
       await append(records(2))
+      const claim = { digest: randomBytes(32), at: noon, expiresAt: later(600) }
+      expect(await store.claimProof(claim)).toBe(true)
       await store.close()
       store = await underTest.open('example.org')
+      expect(await store.claimProof(claim)).toBe(false)
       expect((await store.readDocument('a')).body).toBe('one')
       expect((await store.lastRecord('main'))?.sequence).toBe(2)
     })

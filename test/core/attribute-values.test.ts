@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { identityValues, isDnsLabel, proofValues, requestValues } from '../../src/core/attribute-values.ts'
+import { isDnsLabel, policyValues, proofValues, requestValues } from '../../src/core/attribute-values.ts'
 import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 
 const values = new Map([
   ...proofValues('kubernetes'),
-  ...identityValues({ authenticators: ['cluster-a'], rules: ['web'] }),
+  ...policyValues({ authenticators: ['cluster-a'], rules: ['web'] }),
   ...requestValues(['read', 'write']),
 ])
 const spiffe = proofValues('spiffe', parseTrustDomain('spire.example'))

@@ -27,7 +27,7 @@ test.each([
   [['seal'], {}, ['file', 'env']],
   [['authorities', 'x509'], {}, ['algorithm', 'ttl', 'upstream']],
   [['authenticators', 'a'], { authenticators: { a: { type: 'spiffe' } } }, ['type', 'trust_domain']],
-  [['authenticators', 'a'], { authenticators: { a: { type: 'aws' } } }, []],
+  [['authenticators', 'a'], { authenticators: { a: { type: 'ldap' } } }, []],
   [['identities', 0, 'claims'], {}, []],
   [['nothing'], {}, []],
 ])('the keys at %j', (path, content, keys) => {

@@ -95,11 +95,62 @@ identities:
 policies:
   - { name: inside, forbid: '*', when: "!in_cidr(request.address, '10.0.0.0/8')", reason: only from our networks }
   - { permit: [jwt_svid, exchange], when: "identity.path.startsWith('/ns/payments/')" }
+  - { permit: exchange, to: [payments-s3, reports], when: "target.type == 'aws' && identity.path == '/ci'" }
+  - { forbid: exchange, to: '*', when: "target.name == 'reports' && identity.trust_domain != 'example.org'" }
+targets:
+  payments-s3: { type: aws, role_arn: 'arn:aws:iam::123456789012:role/payments', region: eu-west-1 }
+  reports:
+    type: aws
+    role_arn: arn:aws-us-gov:iam::123456789012:role/service/reports
+    region: us-gov-west-1
+    audience: reports
+    session_name: '\${identity.rule}-\${target.name}'
+    session_duration: 12h
+    session_policy: { Version: '2012-10-17', Statement: [] }
+    session_policy_arns: ['arn:aws:iam::aws:policy/ReadOnlyAccess']
+    tags: { spiffe_id: '\${identity.spiffe_id}', team: a }
+    transitive_tags: [team]
+    source_identity: true
+    algorithm: RS256
+    endpoint: https://sts.internal.example:8443
+    ca_file: ca.pem
+    acts_as: /cloud/reports
+    reuse: 0.5
+  vault:
+    type: azure
+    tenant: 11111111-2222-3333-4444-555555555555
+    client_id: 66666666-7777-8888-9999-000000000000
+    scopes: [https://vault.azure.net/.default]
+    audience: api://AzureADTokenExchangeUSGov
+    authority_host: https://login.microsoftonline.us
+    acts_as: spiffe://example.org/cloud/vault
+  storage:
+    type: gcp
+    provider: //iam.googleapis.com/projects/123456789/locations/global/workloadIdentityPools/pool/providers/apostille
+    audience: https://storage.example
+    scopes: [https://www.googleapis.com/auth/devstorage.read_only]
+    service_account: reports@project.iam.gserviceaccount.com
+    lifetime: 30m
+    universe: googleapis.com
+    token_url: https://sts.internal.example/v1/token
+    impersonation_url: https://iamcredentials.internal.example
 limits: { refusals: 10, per_identity: 600 }`
   expect(problemsOf(text)).toEqual([])
   const config = parseConfiguration(text)
   expect(config.rules.byDigest.size).toBe(3)
   expect(config.authorities.x509.ttlSeconds).toBe(86_400)
+  expect(
+    [...config.targets.values()].map(({ name, type, audience, actsAs }) => [name, type, audience, actsAs?.uri]),
+  ).toEqual([
+    ['payments-s3', 'aws', 'sts.amazonaws.com', undefined],
+    ['reports', 'aws', 'reports', 'spiffe://example.org/cloud/reports'],
+    ['vault', 'azure', 'api://AzureADTokenExchangeUSGov', 'spiffe://example.org/cloud/vault'],
+    ['storage', 'gcp', 'https://storage.example', undefined],
+  ])
+  expect(config.warnings.map(({ path, message }) => `${path}: ${message}`)).toEqual([
+    "policies[1]: a permit of exchange without `to` is for every target: name them, or write to: '*'",
+  ])
+  expect(config.authorities.jwt.rs256_audiences).toEqual(['a', 'b', 'reports', 'api://AzureADTokenExchangeUSGov'])
   expect(config.metrics?.listen).toEqual({ kind: 'tcp', host: '::', port: 9464 })
 })
 
@@ -191,7 +242,6 @@ describe('keys', () => {
     ['Issuer: x', '11:1 Issuer: unknown key: did you mean issuer?'],
     ['authenticator: {}', '11:1 authenticator: unknown key: did you mean authenticators?'],
     ['policy: []', /^11:1 policy: unknown key: there are version, trust_domain, issuer, listen, /],
-    ['targets: {}', /^11:1 targets: unknown key/],
     ['secrets: {}', /^11:1 secrets: unknown key/],
     ['listen: { address: 127.0.0.1:8443, tsl: off }', '3:36 listen.tsl: unknown key: did you mean tls?'],
     ['admin: { listen: unix:a, console: 127.0.0.1:1 }', '11:26 admin.console: unknown key: there are listen'],
@@ -213,7 +263,10 @@ describe('keys', () => {
       'identities: [{ spiffe_id: /a, from: cluster, wen: "true" }]',
       '11:46 identities[0].wen: unknown key: did you mean when?',
     ],
-    ['policies: [{ permit: "*", to: payments }]', /^11:27 policies\[0\]\.to: unknown key/],
+    [
+      'policies: [{ permit: "*", to: payments }]',
+      '11:31 policies[0].to: there is no target payments: add it to targets',
+    ],
     ['limits: { refusal: 1 }', '11:11 limits.refusal: unknown key: did you mean refusals?'],
   ])('%s', (line, expected) => {
     expect(problemsOf(withLine(line))).toEqual([
@@ -399,10 +452,10 @@ describe('authenticators', () => {
   const withAuthenticator = (line: string) => `${base}\n  more: ${line}`
 
   test.each<readonly [string, string | RegExp]>([
-    ['{ type: aws }', '11:17 authenticators.more.type: expected one of oidc, kubernetes, join_token, spiffe'],
+    ['{ type: ldap }', '11:17 authenticators.more.type: expected one of oidc, kubernetes, join_token, spiffe, aws'],
     [
       '{ issuer: https://x.example }',
-      '11:9 authenticators.more.type: type is missing: expected one of oidc, kubernetes, join_token, spiffe',
+      '11:9 authenticators.more.type: type is missing: expected one of oidc, kubernetes, join_token, spiffe, aws',
     ],
     ['oidc', '11:9 authenticators.more: expected keys and their values'],
     [

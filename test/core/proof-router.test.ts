@@ -4,6 +4,7 @@ import { createProofRouter, fingerprintProof } from '../../src/core/proof-router
 import { Refusal } from '../../src/core/refusal.ts'
 import { silentTelemetry } from '../../src/core/telemetry.ts'
 import { formatJoinToken } from '../../src/protocol/join-token.ts'
+import { parseJwt } from '../../src/protocol/jwt-svid.ts'
 import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 import { createTestAuthority, testNow } from '../support/certificate-authority.ts'
 import { encodePart } from '../support/raw-token.ts'
@@ -18,9 +19,15 @@ interface Fake extends Partial<Pick<Authenticator, 'holdsKey' | 'owns'>> {
 
 const calls: string[] = []
 
+function typeOf(accepts: Accepts): Authenticator['type'] {
+  if ('issuer' in accepts) return 'oidc'
+  if ('trustDomain' in accepts) return 'spiffe'
+  return 'joinTokens' in accepts ? 'join_token' : 'aws'
+}
+
 function fake(name: string, accepts: Accepts, options: Fake = {}): Authenticator {
   const { reusableSeconds, stillHolds, rejects, ...rest } = options
-  const type = 'issuer' in accepts ? 'oidc' : 'trustDomain' in accepts ? 'spiffe' : 'join_token'
+  const type = typeOf(accepts)
   return {
     ...{ name, type, accepts, ...rest },
     authenticate: async (_proof, now): Promise<Authentication> => {
@@ -56,10 +63,17 @@ const bearer = (token: string): Proof => ({ kind: 'bearer', token })
 const jwt = (claims: object, header: object = {}): Proof =>
   bearer(`${encodePart({ alg: 'ES256', ...header })}.${encodePart({ ...claims })}.c2ln`)
 const authority = createTestAuthority()
+/** Of 4,096 bytes. */
+const heavy = (index: number): Proof => {
+  const claims = encodePart({ iss: 'https://k.example', jti: String(index).padStart(8, '0') })
+  const signed = `${encodePart({ alg: 'ES256' })}.${claims}`
+  return bearer(`${signed}.${'A'.repeat(4096 - signed.length - 1)}`)
+}
 const certificate = (...uris: readonly string[]): Proof => ({
   kind: 'certificate',
   chain: [authority.issue({ uris }).der],
 })
+const presigned = bearer('k8s-aws-v1.aHR0cHM6Ly9zdHM')
 const joinToken = bearer(formatJoinToken(Buffer.alloc(32, 1)))
 
 const cluster = fake('cluster', { issuer: 'https://k.example', audience: 'gateway' })
@@ -67,7 +81,8 @@ const github = fake('github', { issuer: 'https://g.example', audience: 'gateway'
 const ours = fake('ours', { trustDomain: parseTrustDomain('example.org') })
 const spire = fake('spire', { trustDomain: parseTrustDomain('spire.example') })
 const first = fake('first', { joinTokens: true })
-const all = [cluster, github, ours, spire, first]
+const aws = fake('aws', { awsIdentities: true })
+const all = [cluster, github, ours, spire, first, aws]
 
 const rejected = (reason: RegExp | string) =>
   expect.objectContaining({ name: 'Refusal', code: 'proof_rejected', reason: expect.stringMatching(reason) })
@@ -94,6 +109,7 @@ describe('a proof goes', () => {
     ['by the trust domain of its certificate', certificate('spiffe://example.org/web'), 'ours'],
     ['by the trust domain of its certificate, a foreign one', certificate('spiffe://spire.example/web'), 'spire'],
     ['by the form of a join token', joinToken, 'first'],
+    ['by the form of a presigned AWS request', presigned, 'aws'],
   ])('%s', async (_, proof, name) => {
     const { route } = routerOf(...all)
     expect(await route(proof)).toBe(name)
@@ -136,8 +152,11 @@ describe('a proof that belongs to nobody', () => {
     expect(calls).toEqual([])
   })
 
-  test('a join token where none are taken', async () => {
-    await expect(routerOf(cluster, ours).route(joinToken)).rejects.toThrow(rejected(nobody))
+  test.each([
+    ['a join token', joinToken, aws],
+    ['a presigned AWS request', presigned, first],
+  ])('%s where none are taken', async (_, proof, other) => {
+    await expect(routerOf(cluster, ours, other).route(proof)).rejects.toThrow(rejected(nobody))
   })
 })
 
@@ -150,7 +169,7 @@ describe('a name that the caller gives', () => {
     expect(await routerOf(...all).route(proof, name)).toBe(name)
   })
 
-  const unknown = /is not in the configuration: there are cluster, github, ours, spire, first$/
+  const unknown = /is not in the configuration: there are cluster, github, ours, spire, first, aws$/
 
   test.each<readonly [string, Proof, RegExp]>([
     ['github', jwt({ iss: 'https://k.example' }), /no authenticator takes .* \(the request asks for github alone\)$/],
@@ -233,15 +252,18 @@ describe('several authenticators of one issuer', () => {
   })
 })
 
-describe('several that take join tokens', () => {
-  const owning = (name: string, owns: boolean) => fake(name, { joinTokens: true }, { owns: async () => owns })
+describe.each([
+  ['join tokens', joinToken, { joinTokens: true }],
+  ['presigned AWS requests', presigned, { awsIdentities: true }],
+] as const)('several that take %s', (_, proof, accepts) => {
+  const owning = (name: string, owns: boolean) => fake(name, accepts, { owns: async () => owns })
 
   test('the one that it was made for takes it', async () => {
-    expect(await routerOf(owning('a', false), owning('b', true)).route(joinToken)).toBe('b')
+    expect(await routerOf(owning('a', false), owning('b', true)).route(proof)).toBe('b')
   })
 
   test('one that was made for none of them is rejected', async () => {
-    await expect(routerOf(owning('a', false), owning('b', false)).route(joinToken)).rejects.toThrow(
+    await expect(routerOf(owning('a', false), owning('b', false)).route(proof)).rejects.toThrow(
       rejected(/no authenticator/),
     )
   })
@@ -264,6 +286,30 @@ describe('a proof that was verified', () => {
     }
     return { ...router, pass, verified }
   }
+
+  test('is answered at once by who has nobody to ask, and gets what was read of the token', async () => {
+    const seen: unknown[] = []
+    const authenticator: Authenticator = {
+      ...spire,
+      authenticate(_proof, _now, parsed) {
+        seen.push(parsed)
+        return {
+          identity: { authenticator: 'at once', type: 'spiffe', attributes: {}, recorded: {}, use: { kind: 'rules' } },
+        }
+      },
+    }
+    const route = createProofRouter({
+      authenticators: [authenticator],
+      telemetry: silentTelemetry,
+      now: () => testNow,
+      monotonicMs: () => 0,
+    })
+    const proof = jwt({ sub: 'spiffe://spire.example/web', team: 'a' }, { kid: 'k' })
+    expect(route(proof)).toMatchObject({ authenticator: 'at once' })
+    expect(route(certificate('spiffe://spire.example/web'))).toMatchObject({ authenticator: 'at once' })
+    expect(seen).toEqual([proof.kind === 'bearer' && parseJwt(proof.token), undefined])
+    expect(seen[0]).toMatchObject({ claims: { team: 'a' }, jws: { header: { kid: 'k' } } })
+  })
 
   test('is not verified again', async () => {
     const { route, counted } = remembering()
@@ -332,9 +378,6 @@ describe('a proof that was verified', () => {
 
   test('is forgotten when 16 MiB of newer proofs are held, the oldest first', async () => {
     const { verified } = remembering()
-    const heavy = (index: number) => bearer(`${jwtOf(index)}.${'s'.repeat(4096 - jwtOf(index).length - 1)}`)
-    const jwtOf = (index: number) =>
-      `${encodePart({ alg: 'ES256' })}.${encodePart({ iss: 'https://k.example', index })}`
     for (let index = 0; index < 4096; index++) await verified(heavy(index))
     expect(await verified(heavy(0))).toBe(false)
     await verified(heavy(4096))
@@ -345,9 +388,6 @@ describe('a proof that was verified', () => {
 
   test('counts once when two requests verify it at the same time, and not after its time', async () => {
     const { verified, route, pass } = remembering({ reusableSeconds: 60 })
-    const heavy = (index: number) => bearer(`${jwtOf(index)}.${'s'.repeat(4096 - jwtOf(index).length - 1)}`)
-    const jwtOf = (index: number) =>
-      `${encodePart({ alg: 'ES256' })}.${encodePart({ iss: 'https://k.example', index })}`
     await verified(heavy(0))
     for (let index = 1; index < 4096; index++) await Promise.all([route(heavy(index)), route(heavy(index))])
     expect(await verified(heavy(0))).toBe(false)
@@ -365,7 +405,7 @@ describe('a proof that was verified', () => {
   test('is another with another byte, in another place, or under another name', async () => {
     const { verified } = remembering()
     await verified(token)
-    expect(await verified(bearer(`${token.kind === 'bearer' ? token.token : ''}A`))).toBe(true)
+    expect(await verified(bearer(`${token.kind === 'bearer' ? token.token : ''}AA`))).toBe(true)
     expect(await verified(token, 'cluster')).toBe(true)
     expect(await verified(token, 'cluster')).toBe(false)
   })

@@ -244,6 +244,20 @@ test.each<[string, string | undefined, readonly Uint8Array[], object | undefined
   ['a character beyond ASCII', 'Bearer ä', certificates, { kind: 'bearer', token: '' }],
 ])('of %s the proof is what it says and never less', (_, authorization, chain, proof) => {
   const header = (name: string) => (name === 'authorization' ? authorization : undefined)
-  const call = readCall('id', { address: '', certificates: chain }, header)
+  const call = readCall('id', { address: '', certificates: chain }, { header, bare: false })
   expect(call).toEqual({ requestId: 'id', address: '', ...(proof && { proof }) })
+})
+
+test.each([
+  ['a bare token', 'a.b.c', 'a.b.c'],
+  ['a bare token with a space after it', 'a.b.c ', 'a.b.c'],
+  ['a bearer token', 'Bearer a.b.c', 'a.b.c'],
+  ['another scheme', 'Basic a', ''],
+  ['two tokens', 'a b', ''],
+  ['no token', 'Bearer ', 'Bearer'],
+  ['nothing', '', ''],
+])('where SDKs of AWS ask, of %s the proof is a token', (_, authorization, token) => {
+  const header = (name: string) => (name === 'authorization' ? authorization : undefined)
+  const call = readCall('id', { address: '', certificates: [] }, { header, bare: true })
+  expect(call.proof).toEqual({ kind: 'bearer', token })
 })

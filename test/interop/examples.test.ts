@@ -18,7 +18,11 @@ const examples = join(import.meta.dirname, '../../examples')
 
 /** The workloads of the examples. */
 const accounts = {
-  payments: ['payments-api', 'mtls-backend', 'reporting'],
+  payments: [
+    ...['payments-api', 'mtls-backend', 'reporting'],
+    ...['payments-report', 'payments-sync', 'payments-reports', 'batch'],
+  ],
+  web: ['storefront'],
   'wealth-prod': ['relationship-assistant'],
   'retail-prod': ['branch-assistant'],
   'wealth-test': ['assistant-in-test'],
@@ -64,6 +68,9 @@ test.each<[string, string, () => Readonly<Record<string, string>>]>([
   ['02 with an API in TypeScript', '02-api-with-jwt-svid', () => ({})],
   ['02 with an API in Python', '02-api-with-jwt-svid', () => ({ EXAMPLE_API: pythonApi })],
   ['03 with a real SPIRE', '03-spire-federation', () => ({ EXAMPLE_SPIRE_DIR: spire })],
+  ['04 with AWS', '04-kubernetes-to-aws', () => ({})],
+  ['04 with Azure', '04-kubernetes-to-azure', () => ({})],
+  ['04 with Google', '04-kubernetes-to-google', () => ({})],
 ])('example %s plays with the tokens of a real API server', { timeout: 120_000 }, async (_, name, more) => {
   const { code, stdout, stderr } = await run(process.execPath, [join(examples, name, 'run.ts')], {
     env: { ...env, ...more() },

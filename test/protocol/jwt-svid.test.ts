@@ -12,6 +12,7 @@ import {
   type JwtSvid,
   type JwtSvidInput,
   type JwtSvidValidation,
+  parseJwt,
   validateJwtSvid,
 } from '../../src/protocol/jwt-svid.ts'
 import type { Signer } from '../../src/protocol/signer.ts'
@@ -232,6 +233,23 @@ describe('issuing', () => {
   })
 })
 
+describe('reading', () => {
+  test('verifies nothing', () => {
+    const parsed = parseJwt(`${encodeJwsHeader({ alg: 'none' })}.${Buffer.from('{"sub":1}').toString('base64url')}.AA`)
+    expect(parsed).toMatchObject({ claims: { sub: 1 }, jws: { header: { alg: 'none' } } })
+  })
+
+  test.each<[string, string, ProtocolErrorCode]>([
+    ['two parts', 'e30.e30', 'jws'],
+    ['no signature', 'e30.e30.', 'jws'],
+    ['a header that is no object', 'W10.e30.AA', 'jws'],
+    ['a payload that is no object', 'e30.W10.AA', 'jwt_claims'],
+    ['a payload that is no JSON', 'e30.AA.AA', 'jwt_claims'],
+  ])('refuses %s', (_, token, code) => {
+    expect(() => parseJwt(token)).toThrow(expect.objectContaining({ code }))
+  })
+})
+
 describe('validating', () => {
   test('gives the identity and what else the token says', () => {
     const full = {
@@ -252,6 +270,15 @@ describe('validating', () => {
       algorithm: 'ES256',
       claims: full,
     })
+  })
+
+  test('a token that is already read proves the same', () => {
+    const token = foreign({}, { ...claims, team: 'a' })
+    expect(validateJwtSvid(parseJwt(token), validation)).toEqual(validateJwtSvid(token, validation))
+    const other = foreign({}, claims, signerOf('ES256', p256b))
+    expect(() => validateJwtSvid(parseJwt(other), validation)).toThrow(
+      expect.objectContaining({ code: 'jws_signature' }),
+    )
   })
 
   test('says nothing of what the token does not say', () => {

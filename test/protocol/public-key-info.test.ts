@@ -25,7 +25,7 @@ function rsaKey(n: Uint8Array, e: Uint8Array, ...more: readonly Uint8Array[]): B
 
 test.each(['P-256', 'P-384', 'P-521', 'RSA'] as const)('reads and imports %s', (kind) => {
   const { publicKeyInfo, privateKey } = makeTestKey(kind)
-  expect(parsePublicKeyInfo(publicKeyInfo)).toEqual({ der: publicKeyInfo, keyType: kind })
+  expect(parsePublicKeyInfo(publicKeyInfo)).toMatchObject({ der: publicKeyInfo, keyType: kind })
   expect(importPublicKey(publicKeyInfo).equals(createPublicKey(privateKey))).toBe(true)
 })
 

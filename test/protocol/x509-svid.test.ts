@@ -5,11 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as x509 from '@peculiar/x509'
+import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type Certificate, parseCertificate } from '../../src/protocol/certificate.ts'
 import { derExtension } from '../../src/protocol/certificate-writer.ts'
 import { formatPem } from '../../src/protocol/encoding.ts'
-import { parseSpiffeId, parseTrustDomain, type TrustDomain } from '../../src/protocol/spiffe-id.ts'
+import { keyIdentifierOf } from '../../src/protocol/public-key-info.ts'
+import { buildSpiffeId, parseSpiffeId, parseTrustDomain, type TrustDomain } from '../../src/protocol/spiffe-id.ts'
 import { buildAuthorityCertificate, createX509Authority } from '../../src/protocol/x509-authority.ts'
 import { buildX509Svid, validateX509Svid, type X509SvidInput } from '../../src/protocol/x509-svid.ts'
 import {
@@ -103,6 +105,80 @@ describe('what we issue', () => {
   test('lets an RSA key encipher keys, too', async () => {
     const svid = await buildX509Svid(authority, { ...input, publicKeyInfo: makeTestKey('RSA').publicKeyInfo })
     expect(parseCertificate(svid.certificate).keyUsage?.bits).toEqual(new Set(['digitalSignature', 'keyEncipherment']))
+  })
+
+  test('is the same to the byte, whether it is the first of its shape or the next', async () => {
+    const keys = (['P-256', 'P-384', 'RSA'] as const).map((kind) => makeTestKey(kind).publicKeyInfo)
+    const label = fc.stringMatching(/^[a-z0-9]{1,8}$/)
+    const inputs = fc.record({
+      path: fc.array(label, { minLength: 1, maxLength: 3 }),
+      publicKeyInfo: fc.constantFrom(...keys),
+      serialNumber: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+      startSeconds: fc.integer({ min: -300, max: 5000 }),
+      ttlSeconds: fc.integer({ min: 1, max: 4000 }),
+      dnsNames: fc.array(label, { maxLength: 2 }),
+      extension: fc.option(fc.uint8Array({ maxLength: 3 }), { nil: undefined }),
+    })
+    const signer = { ...authority.signer, sign: () => Buffer.of(1) }
+    const fresh = () => createX509Authority({ certificate: authority.certificate, signer, chain: [] })
+    const warm = fresh()
+    await fc.assert(
+      fc.asyncProperty(inputs, async ({ path, startSeconds, extension, ...rest }) => {
+        const wanted = {
+          ...rest,
+          spiffeId: buildSpiffeId(trustDomain, `/${path.join('/')}`),
+          now: at(startSeconds),
+          ...(extension && { extension: { oid: '1.3.6.1.4.1.55555.1', value: Buffer.from([4, 3, ...extension]) } }),
+        }
+        const first = await buildX509Svid(fresh(), wanted)
+        await buildX509Svid(warm, { ...wanted, serialNumber: Buffer.alloc(16), now: at(-1) })
+        expect(await buildX509Svid(warm, wanted)).toEqual(first)
+      }),
+    )
+  })
+
+  test('of a shape that was seen has its own values, and its own signature', async () => {
+    const warm = await makeAuthority()
+    await buildX509Svid(warm, input)
+    const other = {
+      ...input,
+      spiffeId: parseSpiffeId('spiffe://example.org/ns/payments/sa/app'),
+      publicKeyInfo: makeTestKey().publicKeyInfo,
+      serialNumber: Buffer.alloc(16, 3),
+      now: at(60),
+      dnsNames: ['api.payments.svc', 'api'],
+    }
+    const svid = await buildX509Svid(warm, other)
+    const { path, leaf } = validateX509Svid([svid.certificate], () => [warm.certificate], { now: other.now })
+    expect(path).toHaveLength(2)
+    expect(leaf).toMatchObject({
+      serialNumber: Buffer.from(`43${'03'.repeat(15)}`, 'hex'),
+      notBefore: at(30),
+      notAfter: at(3660),
+      publicKeyInfo: other.publicKeyInfo,
+      subjectKeyId: keyIdentifierOf(other.publicKeyInfo),
+      subjectAltName: { uris: [other.spiffeId.uri], dnsNames: other.dnsNames },
+    })
+  })
+
+  test('of a shape that was seen is refused for the same reasons', async () => {
+    const warm = await makeAuthority()
+    await buildX509Svid(warm, input)
+    const forged = { ...input.spiffeId, uri: input.spiffeId.uri.replace('web', 'w b') }
+    expect(() => buildX509Svid(warm, { ...input, spiffeId: forged })).toThrow(refusal('x509_svid'))
+    const foreign = { ...input.spiffeId, uri: input.spiffeId.uri.replace('example.org', 'example.com') }
+    expect(() => buildX509Svid(warm, { ...input, spiffeId: foreign })).toThrow(refusal('x509_svid'))
+    expect(() => buildX509Svid(warm, { ...input, dnsNames: ['web.payments.SVC', 'web'] })).toThrow(refusal('x509_svid'))
+    const unsigned = { ...warm, signer: { ...warm.signer, sign: () => new Uint8Array() } }
+    expect(() => buildX509Svid(unsigned, input)).toThrow(refusal('x509_svid'))
+  })
+
+  test('may name addresses, each time anew', async () => {
+    const warm = await makeAuthority()
+    for (const address of [Buffer.of(10, 0, 0, 1), Buffer.of(10, 0, 0, 2)]) {
+      const svid = await buildX509Svid(warm, { ...input, ipAddresses: [address] })
+      expect(parseCertificate(svid.certificate).subjectAltName?.ips).toEqual([address])
+    }
   })
 
   test('carries a private extension that is not critical', async () => {

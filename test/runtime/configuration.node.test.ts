@@ -20,6 +20,7 @@ const document = {
       audience: 'a',
       token_review: { server: 'https://k.example', token_file: 'token', ca_file: 'ca.crt' },
     },
+    cloud: { type: 'aws', accounts: ['123456789012'], ca_file: 'sts.pem' },
   },
 }
 
@@ -45,6 +46,7 @@ test('paths start at the folder of the document, wherever the process runs', asy
   expect(config.authenticators.get('k')).toMatchObject({
     token_review: { server: 'https://k.example', token_file: at('token'), ca_file: at('ca.crt') },
   })
+  expect(config.authenticators.get('cloud')).toMatchObject({ accounts: ['123456789012'], ca_file: at('sts.pem') })
 })
 
 test.each<[string, (file: string) => void, string]>([

@@ -79,6 +79,10 @@ test.each<[string, string, () => SubjectRequest]>([
   ['keys', '/keys', () => ({})],
   ['the bundle', '/v1/bundle', () => ({})],
   ['the bundle as PEM', '/v1/bundle?format=pem', () => ({})],
+  ['whether it lives', '/livez', () => ({})],
+  ['whether it is ready', '/readyz', () => ({})],
+  ['a probe with a query', '/livez?a=b', () => ({})],
+  ['another method for a probe', '/readyz', () => ({ method: 'POST' })],
   ['what is known already', '/keys', () => ({ headers: { 'if-none-match': '*' } })],
 ])('answers %s exactly as the application does', async (_, path, make) => {
   expect(await overWire(path, make())).toEqual(await overHono(path, make()))

@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import type { HttpSubject } from '../support/http-subject.ts'
 import { badInput } from './suite/bad-input.ts'
+import { credentials } from './suite/credentials.ts'
 import { proofs } from './suite/proofs.ts'
 import { publishedDocuments } from './suite/published-documents.ts'
 import { routes } from './suite/routes.ts'
@@ -28,6 +29,7 @@ export function httpSuite(runtime: string, open: () => Promise<HttpSubject>): vo
     describe('batches', () => batches(run))
     describe('join tokens', () => joinTokens(run))
     describe('bad input', () => badInput(run))
+    describe('credentials', () => credentials(run))
     describe('token exchange', () => tokenExchange(run))
   })
 }

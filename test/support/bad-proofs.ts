@@ -100,7 +100,7 @@ function badHeaders(issuer: OidcIssuer): readonly Row[] {
   const es = (header: Members | string) => signToken(header, claims(), ecSigner(ec))
   const derSigned = (data: Buffer) => sign('sha256', data, ec)
   return [
-    ['alg none without a signature', signToken({ alg: 'none' }, claims(), () => Buffer.alloc(0)), 'no compact JWS'],
+    ['alg none without a signature', signToken({ alg: 'none' }, claims(), () => Buffer.alloc(0)), 'no compact JWT'],
     ['alg none with a signature', es({ alg: 'none', kid: 'ec' }), "alg is 'none'"],
     ['alg None', es({ alg: 'None', kid: 'ec' }), "alg is 'None'"],
     [
@@ -164,7 +164,11 @@ function badForms({ token }: OidcIssuer): readonly Row[] {
     ['a signature cut off', `${header}.${payload}.${signature.slice(0, -4)}`, /no compact JW[TS]|signature/],
     ['JSON serialisation', JSON.stringify({ payload, protected: header, signature }), 'no compact JWT'],
     ['encrypted', `${encodePart({ alg: 'dir', enc: 'A256GCM' })}..AAAA.AAAA.AAAA`, 'no compact JWT'],
-    ['a presigned request of AWS', 'k8s-aws-v1.aHR0cHM6Ly9zdHMuYW1hem9uYXdzLmNvbS8', 'no compact JWT'],
+    [
+      'a presigned request of AWS',
+      'k8s-aws-v1.aHR0cHM6Ly9zdHMuYW1hem9uYXdzLmNvbS8',
+      'no authenticator takes this kind',
+    ],
   ]
 }
 

@@ -89,7 +89,7 @@ export function createDocumentStore(): DocumentStore {
       documents.set(name, { version: expected + 1, body })
       return true
     },
-    async listDocuments(prefix) {
+    async listDocuments({ prefix }) {
       fail()
       return [...documents].flatMap(([name, { version }]) => (name.startsWith(prefix) ? [{ name, version }] : []))
     },

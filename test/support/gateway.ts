@@ -47,6 +47,8 @@ export interface TestGateway {
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
+const roleArn = 'arn:aws:iam::123456789012:role/x'
+
 /** What the gateway of tests is told; a test changes whole members of it. */
 export const testDocument: Document = {
   trust_domain: 'example.org',
@@ -79,6 +81,11 @@ export const testDocument: Document = {
     },
     { name: 'builds', spiffe_id: '/build', from: 'ci', when: "proof.subject == 'build'", audiences: ['builders'] },
   ],
+  targets: {
+    away: { type: 'aws', role_arn: roleArn, region: 'eu-west-1', endpoint: 'https://127.0.0.1:9' },
+    shut: { type: 'aws', role_arn: roleArn, region: 'eu-west-1' },
+  },
+  policies: [{ name: 'builds', permit: 'exchange', to: 'away', when: "identity.path == '/ci/build'" }],
 }
 
 export interface GatewayOptions {

@@ -12,7 +12,7 @@ import type { SpiffeConfig } from '../../core/config-authenticators.ts'
 import type { HeldBundle } from '../../core/federation.ts'
 import { Refusal } from '../../core/refusal.ts'
 import { ProtocolError } from '../../protocol/errors.ts'
-import { validateJwtSvid } from '../../protocol/jwt-svid.ts'
+import { type JwtSvidValidation, type ParsedJwt, validateJwtSvid } from '../../protocol/jwt-svid.ts'
 import type { SpiffeId, TrustDomain } from '../../protocol/spiffe-id.ts'
 import { validateX509Svid } from '../../protocol/x509-svid.ts'
 
@@ -39,24 +39,26 @@ export function createForeignSvidAuthenticator(config: SpiffeConfig, deps: Forei
     name,
     type: 'spiffe',
     accepts: { trustDomain },
-    authenticate: async (proof, now) => {
+    authenticate: (proof, now, jwt) => {
       const held = deps.bundleOf(trustDomain)
       if (held === undefined) throw new Refusal('proof_rejected', `there is no bundle of ${trustDomain} yet`)
-      const verified = verify(proof, held, deps.audience(), now)
+      const verified = verify(proof, jwt, held, { audience: deps.audience(), now, leewaySeconds })
       return authentication(name, verified, now, () => deps.bundleOf(trustDomain)?.version === held.version)
     },
   }
 }
 
-function verify(proof: Proof, held: HeldBundle, audience: string, now: Date): Verified {
+type Expected = Pick<JwtSvidValidation, 'audience' | 'now' | 'leewaySeconds'>
+
+function verify(proof: Proof, jwt: ParsedJwt | undefined, held: HeldBundle, expected: Expected): Verified {
   const { trustDomain } = held.bundle
   try {
     if (proof.kind === 'bearer') {
       const keys = (wanted: TrustDomain) => (wanted === trustDomain ? held.jwtAuthorities : [])
-      return validateJwtSvid(proof.token, { keys, audience, now, leewaySeconds })
+      return validateJwtSvid(jwt ?? proof.token, { ...expected, keys })
     }
     const authorities = (wanted: TrustDomain) => (wanted === trustDomain ? held.x509Authorities : [])
-    const { spiffeId, path } = validateX509Svid(proof.chain, authorities, { now, leewaySeconds })
+    const { spiffeId, path } = validateX509Svid(proof.chain, authorities, expected)
     const ends = path.map(({ notAfter }) => notAfter.getTime())
     return { spiffeId, claims: {}, expiresAt: new Date(Math.min(...ends)) }
   } catch (cause) {

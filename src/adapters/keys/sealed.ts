@@ -40,10 +40,10 @@ const keyBytes = 32
 const nonceBytes = 12 // SP 800-38D §5.2.1.1: the length for which GCM is made
 const tagBytes = 16
 
-/** What a sealed text is bound to; `purpose` tells keys of each algorithm and secrets apart. */
+/** What a sealed text is bound to; `purpose` tells keys of each algorithm, secrets of ours and bytes of others apart. */
 interface Binding {
   readonly name: string
-  readonly purpose: SignatureAlgorithm | 'secret'
+  readonly purpose: SignatureAlgorithm | 'secret' | 'bytes'
 }
 
 type Seal = (binding: Binding, plaintext: Buffer) => string
@@ -66,6 +66,8 @@ export function createSealedKeys(config: SealedKeysConfig): KeyManager {
     },
     createSecret: async (name) => seal({ name, purpose: 'secret' }, asBuffer(config.randomBytes(keyBytes))),
     openSecret: async (name, sealed) => open({ name, purpose: 'secret' }, sealed),
+    sealBytes: async (name, plaintext) => seal({ name, purpose: 'bytes' }, asBuffer(plaintext)),
+    openBytes: async (name, sealed) => open({ name, purpose: 'bytes' }, sealed),
   }
 }
 

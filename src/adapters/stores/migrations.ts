@@ -80,4 +80,14 @@ export const migrations: readonly string[] = [
     UNIQUE (trust_domain, digest)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE proof_claims (
+    trust_domain TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (trust_domain, digest)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE INDEX proof_claims_by_expiry ON proof_claims (trust_domain, expires_at);
+  `,
 ]

@@ -5,11 +5,11 @@
  * @module
  */
 import type { KeyObject } from 'node:crypto'
-import type { RecordWriter } from '../../core/audit.ts'
+import type { AppendOutcome, RecordWriter } from '../../core/audit.ts'
 import { formatRecord, type RecordEntry } from '../../core/record.ts'
 import { type ChainEnd, chainStart, linkRecord } from '../../core/record-chain.ts'
 import { Refusal } from '../../core/refusal.ts'
-import type { JoinTokenSpend, Store, StoredRecord } from '../../core/store.ts'
+import type { DocumentChange, JoinTokenSpend, Store, StoredRecord } from '../../core/store.ts'
 import type { Telemetry } from '../../core/telemetry.ts'
 import { describe } from './sqlite-file.node.ts'
 
@@ -29,7 +29,8 @@ export interface RecordWriterDeps {
 interface Waiting {
   readonly entries: readonly { readonly at: Date; readonly body: string }[]
   readonly spend: JoinTokenSpend | undefined
-  readonly resolve: (outcome: 'stored' | 'spent') => void
+  readonly change: DocumentChange | undefined
+  readonly resolve: (outcome: AppendOutcome) => void
   readonly reject: (error: Refusal) => void
 }
 
@@ -67,13 +68,13 @@ export async function createRecordWriter(deps: RecordWriterDeps): Promise<Record
     flushing = undefined
     scheduleFlush()
   }
-  const append: RecordWriter['append'] = async (entries, spend) => {
+  const append: RecordWriter['append'] = async (entries, spend, change) => {
     if (closed) throw new Refusal('store_unavailable', 'the records are closed')
     if (waitingEntries + entries.length > maxWaitingEntries)
       throw new Refusal('overloaded', 'too many records wait to be written')
     const lines = entries.map(formatEntry)
     return new Promise((resolve, reject) => {
-      waiting.push({ entries: lines, spend, resolve, reject })
+      waiting.push({ entries: lines, spend, change, resolve, reject })
       waitingEntries += lines.length
       scheduleFlush()
     })
@@ -117,25 +118,37 @@ async function openChain(deps: RecordWriterDeps) {
   const appendAll = async (callers: readonly Waiting[]) => {
     const records = linkAll(macKey, chain, end, callers)
     const spending = callers.filter((caller) => caller.spend !== undefined)
-    const failed = await store.appendRecords({ records, spends: spending.flatMap(({ spend }) => spend ?? []) })
+    const changing = callers.filter((caller) => caller.change !== undefined)
+    const failed = await store.appendRecords({
+      records,
+      spends: spending.flatMap(({ spend }) => spend ?? []),
+      changes: changing.flatMap(({ change }) => change ?? []),
+    })
     if (failed.length === 0) end = records.at(-1) ?? end
-    return new Set(failed.map((index) => spending[index]))
+    return new Map(
+      failed.map((index) =>
+        index < spending.length
+          ? [spending[index], 'spent' as const]
+          : [changing[index - spending.length], 'outdated' as const],
+      ),
+    )
   }
   return {
     head: () => ({ chain, sequence: end.sequence, mac: end.mac }),
-    /** Answers the callers whose join token had no use left; everything of the others is durable. */
-    write: async (batch: readonly Waiting[]): Promise<ReadonlySet<Waiting>> => {
+    /** Answers the callers of whom nothing was kept, and why; everything of the others is durable. */
+    write: async (batch: readonly Waiting[]): Promise<ReadonlyMap<Waiting | undefined, AppendOutcome>> => {
       if (inDoubt) end = await readEnd(store, chain)
       inDoubt = true
+      const left = new Map<Waiting | undefined, AppendOutcome>()
       let callers = batch
       while (callers.length > 0) {
-        const spent = await appendAll(callers)
-        if (spent.size === 0) break
-        callers = callers.filter((caller) => !spent.has(caller))
+        const failed = await appendAll(callers)
+        if (failed.size === 0) break
+        for (const [caller, outcome] of failed) left.set(caller, outcome)
+        callers = callers.filter((caller) => !failed.has(caller))
       }
       inDoubt = false
-      const stored = new Set(callers)
-      return new Set(batch.filter((caller) => !stored.has(caller)))
+      return left
     },
   }
 }
@@ -170,8 +183,8 @@ function linkAll(macKey: KeyObject, chain: string, from: ChainEnd, callers: read
 async function writeBatch(chain: ChainAppender, report: Report, batch: readonly Waiting[]): Promise<void> {
   const startedMs = performance.now()
   try {
-    const spent = await chain.write(batch)
-    for (const caller of batch) caller.resolve(spent.has(caller) ? 'spent' : 'stored')
+    const left = await chain.write(batch)
+    for (const caller of batch) caller.resolve(left.get(caller) ?? 'stored')
     report.written(entriesOf(batch), performance.now() - startedMs)
   } catch (cause) {
     report.failed(cause)

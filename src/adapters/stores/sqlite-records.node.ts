@@ -14,6 +14,7 @@ import type {
   StoredRecord,
 } from '../../core/store.ts'
 import { idsPerChain, idsPerSpan } from './migrations.ts'
+import { createDocumentChanger } from './sqlite-documents.node.ts'
 import { bytes, number, operation, pagedOperation, type Row, type Tables, text } from './sqlite-tables.node.ts'
 
 /** Records and the times of their use, in the order of their ids. */
@@ -25,7 +26,7 @@ export function recordOperations(tables: Tables) {
     `INSERT INTO record_spans (span, earliest, latest) VALUES (?, ?, ?) ON CONFLICT (span) DO UPDATE
        SET earliest = min(earliest, excluded.earliest), latest = max(latest, excluded.latest)`,
   )
-  const spend = createSpender(tables)
+  const meet = createConditions(tables)
   const last = db.prepare('SELECT * FROM records WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1')
   const list = db.prepare('SELECT chain FROM chains WHERE trust_domain = ? ORDER BY chain')
   const read = createRecordReader(db)
@@ -34,7 +35,7 @@ export function recordOperations(tables: Tables) {
     const ids = batch.records.map((record) => chains.make(record.chain) + record.sequence)
     try {
       file.transact(() => {
-        spend(batch.spends)
+        meet(batch)
         batch.records.forEach((record, index) => {
           insert.run(ids[index] ?? null, record.at.getTime(), record.mac, record.body)
         })
@@ -42,7 +43,7 @@ export function recordOperations(tables: Tables) {
       })
       return []
     } catch (error) {
-      if (error instanceof SpendsFailed) return error.indexes
+      if (error instanceof ConditionsFailed) return error.indexes
       throw error
     }
   }
@@ -85,25 +86,28 @@ function createChainIds({ db, trustDomain }: Tables): ChainIds {
 }
 
 /** Ends the transaction that it is thrown in. */
-class SpendsFailed extends Error {
+class ConditionsFailed extends Error {
   readonly indexes: readonly number[]
 
   constructor(indexes: readonly number[]) {
-    super('join tokens without a use left')
+    super('join tokens without a use left, or documents of another version')
     this.indexes = indexes
   }
 }
 
-function createSpender({ db, trustDomain }: Tables): (spends: readonly JoinTokenSpend[]) => void {
+/** Spends what a batch spends and changes what it changes. @throws {ConditionsFailed} */
+function createConditions(tables: Tables): (batch: Pick<RecordBatch, 'spends' | 'changes'>) => void {
+  const { db, trustDomain } = tables
+  const change = createDocumentChanger(tables)
   const take = db.prepare(
     `UPDATE join_tokens SET uses_left = uses_left - 1
        WHERE trust_domain = ? AND id = ? AND uses_left > 0 AND expires_at > ? AND revoked_at IS NULL`,
   )
-  return (spends) => {
-    const failed = spends.flatMap(({ id, at }, index) =>
-      take.run(trustDomain, id, at.getTime()).changes === 1 ? [] : [index],
-    )
-    if (failed.length > 0) throw new SpendsFailed(failed)
+  const spend = ({ id, at }: JoinTokenSpend) => take.run(trustDomain, id, at.getTime()).changes === 1
+  return ({ spends, changes = [] }) => {
+    const met = [...spends.map(spend), ...changes.map(change)]
+    const failed = met.flatMap((isMet, index) => (isMet ? [] : [index]))
+    if (failed.length > 0) throw new ConditionsFailed(failed)
   }
 }
 

@@ -7,7 +7,8 @@
  * @module
  */
 import type { SQLInputValue } from 'node:sqlite'
-import { type Store, type StoredDocument, type StoredJoinToken, StoreError } from '../../core/store.ts'
+import { type ProofClaim, type Store, type StoredJoinToken, StoreError } from '../../core/store.ts'
+import { documentOperations } from './sqlite-documents.node.ts'
 import { openSqliteFile } from './sqlite-file.node.ts'
 import { headOperations, recordOperations } from './sqlite-records.node.ts'
 import { bytes, number, operation, type Row, storeError, type Tables, text } from './sqlite-tables.node.ts'
@@ -31,10 +32,11 @@ export function createSqliteStore({ path, trustDomain, purpose = 'serve' }: Sqli
     throw storeError(error)
   }
   return {
-    ...documents(tables),
+    ...documentOperations(tables),
     ...recordOperations(tables),
     ...headOperations(tables),
     ...joinTokens(tables),
+    ...proofClaims(tables),
     check: operation(checkTables(tables)),
     close: async () => file.close(),
   }
@@ -50,31 +52,6 @@ function keepPurpose({ file, db, trustDomain }: Tables, path: string, purpose: s
     )
   const insert = db.prepare(`INSERT OR IGNORE INTO meta (trust_domain, name, value) VALUES (?, 'purpose', ?)`)
   file.transact(() => insert.run(trustDomain, purpose))
-}
-
-function documents({ db, trustDomain }: Tables): Pick<Store, 'readDocument' | 'listDocuments' | 'writeDocument'> {
-  const select = db.prepare('SELECT version, body FROM documents WHERE trust_domain = ? AND name = ?')
-  const list = db.prepare(
-    'SELECT name, version FROM documents WHERE trust_domain = ? AND substr(name, 1, length(?2)) = ?2 ORDER BY name',
-  )
-  const insert = db.prepare('INSERT OR IGNORE INTO documents (trust_domain, name, version, body) VALUES (?, ?, 1, ?)')
-  const update = db.prepare(
-    'UPDATE documents SET version = version + 1, body = ? WHERE trust_domain = ? AND name = ? AND version = ?',
-  )
-  return {
-    readDocument: operation((name): StoredDocument => {
-      const row = select.get(trustDomain, name)
-      return row ? { version: number(row, 'version'), body: text(row, 'body') } : { version: 0, body: '' }
-    }),
-    listDocuments: operation((prefix: string) =>
-      list.all(trustDomain, prefix).map((row) => ({ name: text(row, 'name'), version: number(row, 'version') })),
-    ),
-    writeDocument: operation((name, expected, body): boolean => {
-      const result =
-        expected === 0 ? insert.run(trustDomain, name, body) : update.run(body, trustDomain, name, expected)
-      return result.changes === 1
-    }),
-  }
 }
 
 function joinTokens({ db, trustDomain }: Tables) {
@@ -120,6 +97,28 @@ function readJoinToken(row: Row | undefined): StoredJoinToken | undefined {
     createdAt: new Date(number(row, 'created_at')),
     expiresAt: new Date(number(row, 'expires_at')),
     ...(row['revoked_at'] === null ? {} : { revokedAt: new Date(number(row, 'revoked_at')) }),
+  }
+}
+
+/** Expired claims that one call removes: more than it adds, so that they go in the end. */
+const claimsPerSweep = 100
+
+function proofClaims({ file, db, trustDomain }: Tables): Pick<Store, 'claimProof'> {
+  const sweep = db.prepare(
+    `DELETE FROM proof_claims WHERE trust_domain = ?1 AND digest IN
+       (SELECT digest FROM proof_claims WHERE trust_domain = ?1 AND expires_at <= ? ORDER BY expires_at LIMIT ${claimsPerSweep})`,
+  )
+  const claim = db.prepare(
+    `INSERT INTO proof_claims (trust_domain, digest, expires_at) VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at WHERE expires_at <= ?`,
+  )
+  return {
+    claimProof: operation(({ digest, at, expiresAt }: ProofClaim) =>
+      file.transact(() => {
+        sweep.run(trustDomain, at.getTime())
+        return claim.run(trustDomain, digest, expiresAt.getTime(), at.getTime()).changes === 1
+      }),
+    ),
   }
 }
 

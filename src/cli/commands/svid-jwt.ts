@@ -16,6 +16,7 @@ interface JwtSvidOptions extends WorkloadOptions {
   readonly spiffeId?: string
   readonly ttl?: number
   readonly out?: string
+  readonly format: 'token' | 'google-executable'
 }
 
 interface JwtSvidDocument {
@@ -38,18 +39,63 @@ export function define(command: Command): void {
     .option('--spiffe-id <id>', 'which of the identities of the proof (default: the first)')
     .option('--ttl <duration>', "how long it lives, such as 5m (default: the rule's jwt_ttl)", parseDuration)
     .option('--out <file>', 'write the token to this file, mode 0600, by rename (default: standard output)')
+    .addOption(
+      new Option(
+        '--format <format>',
+        "google-executable is what Google's libraries read of a program, errors included, on standard output",
+      )
+        .choices(['token', 'google-executable'])
+        .default('token'),
+    )
   examples(
     command,
     'svid jwt --audience https://api.example.org --server https://id.example.org --token-file /var/run/token',
     'svid jwt --audience sts.amazonaws.com --out token --server https://id.example.org --cert-file svid.pem --key-file svid.key',
   )
   act<JwtSvidOptions>(command, async (output, options) => {
-    const call = await openServerWithProof(options)
-    const answer = await call({ method: 'POST', path: '/v1/svid/jwt', body: requestOf(options) })
-    const svid = readJsonAnswer<JwtSvidDocument>(answer)
-    if (typeof svid.token !== 'string') throw new CliError('the answer holds no token', { code: 'unexpected_answer' })
+    if (options.format === 'google-executable') return answerGoogle(options)
+    const svid = await ask(options)
     await (options.out === undefined ? show(output, svid) : save(output, svid, options.out))
   })
+}
+
+async function ask(options: JwtSvidOptions): Promise<JwtSvidDocument> {
+  const call = await openServerWithProof(options)
+  const answer = await call({ method: 'POST', path: '/v1/svid/jwt', body: requestOf(options) })
+  const svid = readJsonAnswer<JwtSvidDocument>(answer)
+  if (typeof svid.token !== 'string') throw new CliError('the answer holds no token', { code: 'unexpected_answer' })
+  return svid
+}
+
+/**
+ * One JSON object and nothing else: the libraries read standard error along with it.
+ *
+ * @see {@link https://google.aip.dev/auth/4117 AIP-4117: executable-sourced credentials}
+ */
+async function answerGoogle(options: JwtSvidOptions): Promise<void> {
+  const { document, exitCode } = await ask(options).then(googleAnswer, googleFailure)
+  const text = `${JSON.stringify(document)}\n`
+  if (options.out === undefined) process.stdout.write(text)
+  else await writeFileWhole(options.out, text, 0o600)
+  process.exitCode = exitCode
+}
+
+function googleAnswer({ token, expires_at: expiresAt }: JwtSvidDocument) {
+  const document = {
+    version: 1,
+    success: true,
+    token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    id_token: token,
+    expiration_time: Math.floor(new Date(expiresAt).getTime() / 1000),
+  }
+  return { document, exitCode: 0 }
+}
+
+function googleFailure(error: unknown) {
+  if (!(error instanceof CliError)) throw error
+  const { code, message, requestId, exitCode } = error
+  const said = requestId === undefined ? message : `${message}, request id ${requestId}`
+  return { document: { version: 1, success: false, code, message: said }, exitCode }
 }
 
 function requestOf({ audience, spiffeId, ttl }: JwtSvidOptions) {

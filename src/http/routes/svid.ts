@@ -36,6 +36,7 @@ export interface HotRoute {
 
 /** By path; all are `POST` with a JSON body. */
 export function svidRoutes(gateway: HotGateway): Readonly<Record<string, HotRoute>> {
+  const bundlePem = createBundlePem(gateway)
   return {
     '/v1/svid/jwt': {
       operation: 'jwt_svid',
@@ -48,7 +49,7 @@ export function svidRoutes(gateway: HotGateway): Readonly<Record<string, HotRout
       operation: 'x509_svid',
       async answer(call, body) {
         const request = x509Request(readJsonBody(body, x509SvidBody))
-        return jsonAnswer(x509Document(await gateway.issueSvid(call, request), bundlePem(gateway)))
+        return jsonAnswer(x509Document(await gateway.issueSvid(call, request), bundlePem()))
       },
     },
     '/v1/svids': {
@@ -59,7 +60,7 @@ export function svidRoutes(gateway: HotGateway): Readonly<Record<string, HotRout
           call,
           requests.map((request) => ('jwt' in request ? jwtRequest(request.jwt) : x509Request(request.x509))),
         )
-        const pem = outcomes.some(({ kind }) => kind === 'x509') ? bundlePem(gateway) : ''
+        const pem = outcomes.some(({ kind }) => kind === 'x509') ? bundlePem() : ''
         return jsonAnswer({ results: outcomes.map((outcome) => outcomeDocument(outcome, pem, call.requestId)) })
       },
     },
@@ -81,8 +82,14 @@ function optional(body: { readonly spiffe_id?: string | undefined; readonly ttl_
   }
 }
 
-function bundlePem(gateway: HotGateway): string {
-  return new TextDecoder().decode(gateway.published().bundlePem.body)
+/** The text of the bundle as it is published, decoded once for each that is. */
+function createBundlePem(gateway: Pick<Gateway, 'published'>): () => string {
+  let last: { readonly body: Uint8Array; readonly text: string } | undefined
+  return () => {
+    const { body } = gateway.published().bundlePem
+    if (last?.body !== body) last = { body, text: new TextDecoder().decode(body) }
+    return last.text
+  }
 }
 
 function jwtDocument({ spiffeId, token, expiresAt }: JwtSvid) {

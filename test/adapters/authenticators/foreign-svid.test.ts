@@ -69,7 +69,8 @@ function authenticatorOf(bundleOf: Bundles = all) {
   )
 }
 
-const authenticate = (proof: Proof, now = testNow, bundleOf = all) => authenticatorOf(bundleOf).authenticate(proof, now)
+const authenticate = async (proof: Proof, now = testNow, bundleOf = all) =>
+  authenticatorOf(bundleOf).authenticate(proof, now)
 
 const rejected = (reason: RegExp) =>
   expect.objectContaining({ name: 'Refusal', code: 'proof_rejected', reason: expect.stringMatching(reason) })

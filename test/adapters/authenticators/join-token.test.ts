@@ -20,7 +20,7 @@ const stored: StoredJoinToken = {
   expiresAt: new Date('2026-03-01T12:05:00Z'),
 }
 
-function authenticate(changed: Partial<StoredJoinToken> = {}, shown = token) {
+async function authenticate(changed: Partial<StoredJoinToken> = {}, shown = token) {
   const kept = { ...stored, ...changed }
   const store = {
     findJoinToken: async (digest: Uint8Array) => (Buffer.compare(digest, kept.digest) === 0 ? kept : undefined),

@@ -158,3 +158,61 @@ test('a process that was killed leaves no lock behind', async () => {
   await gone
   await createSqliteStore({ path, trustDomain }).close()
 })
+
+test('the write-ahead log stays small however much is written without a pause', async () => {
+  using directory = makeStoreDirectory()
+  const path = directory.file('a.db')
+  const store = createSqliteStore({ path, trustDomain })
+  const perBatch = 32
+  const records = (batch: number) =>
+    Array.from({ length: perBatch }, (_, index) => {
+      const sequence = batch * perBatch + index + 1
+      return { chain: 'main', sequence, at: new Date(sequence), mac: Buffer.alloc(32), body: 'x'.repeat(1000) }
+    })
+  let largest = 0
+  for (let batch = 0; batch < 200; batch++) {
+    await store.appendRecords({ records: records(batch), spends: [] })
+    largest = Math.max(largest, statSync(`${path}-wal`).size)
+  }
+  await store.close()
+  expect(statSync(path).size).toBeGreaterThan(200 * perBatch * 1000)
+  // 64 pages, and those of the commit that goes beyond them.
+  expect(largest).toBeLessThan(100 * 4096)
+})
+
+test('claims that have expired go, so many at a time', async () => {
+  using directory = makeStoreDirectory()
+  const path = directory.file('a.db')
+  const store = createSqliteStore({ path, trustDomain })
+  const [early, late] = [new Date(1_000_000), new Date(2_000_000)]
+  const claim = (byte: number, at: Date) =>
+    store.claimProof({ digest: Buffer.alloc(32, byte), at, expiresAt: new Date(at.getTime() + 1000) })
+  const count = () => {
+    const db = new DatabaseSync(path)
+    const row = db.prepare('SELECT count(*) AS n FROM proof_claims').get()
+    db.close()
+    return row?.['n']
+  }
+  for (let byte = 0; byte < 150; byte++) await claim(byte, early)
+  await claim(200, late)
+  await store.close()
+  expect(count()).toBe(51)
+  const again = createSqliteStore({ path, trustDomain })
+  await again.claimProof({ digest: Buffer.alloc(32, 201), at: late, expiresAt: late })
+  await again.close()
+  expect(count()).toBe(2)
+})
+
+test('a database of the first version gets what came later, and keeps what it has', async () => {
+  using directory = makeStoreDirectory()
+  const path = directory.file('a.db')
+  const head = 'PRAGMA application_id = 0x41706f73; PRAGMA user_version = 1'
+  const row = `INSERT INTO documents VALUES ('${trustDomain}', 'a', 3, 'kept')`
+  makeDatabase(path, `${migrations[0]}; ${head}; ${row}`)
+  const store = createSqliteStore({ path, trustDomain })
+  expect(await store.readDocument('a')).toEqual({ version: 3, body: 'kept' })
+  const claim = { digest: Buffer.alloc(32), at: new Date(0), expiresAt: new Date(1) }
+  expect([await store.claimProof(claim), await store.claimProof(claim)]).toEqual([true, false])
+  await store.close()
+  expect(readFileSync(path).readInt32BE(60)).toBe(migrations.length)
+})

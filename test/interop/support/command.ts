@@ -43,6 +43,8 @@ export interface Running {
   /** Resolves with its lines on stdout so far, once one matches. */
   readonly line: (pattern: RegExp) => Promise<RegExpExecArray>
   readonly output: () => Omit<Finished, 'code'>
+  /** To its standard input. */
+  readonly write: (text: string) => void
   /** @throws {Error} with what it wrote to stderr, when it has ended */
   readonly alive: () => void
   readonly stop: () => Promise<void>
@@ -84,7 +86,7 @@ export function start(
   }
 
   stack.defer(stop)
-  return { line, output, alive, stop }
+  return { line, output, write: (text) => void child.stdin?.write(text), alive, stop }
 }
 
 const running = new Set<ChildProcess>()

@@ -32,6 +32,8 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/go-spiffe.test.ts': ['go', 'flock'],
   'test/interop/examples.test.ts': ['go', 'python', 'flock', 'gcc'],
   'test/interop/python.test.ts': ['python', 'flock'],
+  'test/interop/cloud-python.test.ts': ['python', 'flock'],
+  'test/interop/cloud-kubernetes.test.ts': ['go', 'flock'],
   'test/interop/openssl.test.ts': ['openssl'],
   'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-federation.test.ts': ['go', 'flock', 'gcc'],

@@ -1,0 +1,198 @@
+/**
+ * The part of the configuration that says what an identity can be exchanged for: roles, applications and service accounts
+ * of clouds.
+ *
+ * @module
+ */
+import * as z from 'zod'
+import { durationField } from './config-fields.ts'
+import type { Found } from './config-source.ts'
+
+const path = z.string().min(1).max(4096)
+const httpsUrl = z.url({ protocol: /^https$/, error: 'expected an https URL' })
+const template = z.string().min(1).max(2048)
+
+/** For an endpoint that is not the cloud's public one. */
+const endpointKeys = { ca_file: path.optional() }
+
+const common = {
+  /** Path or SPIFFE ID of ours; default: the caller's identity. */
+  acts_as: z.string().min(1).max(2048).optional(),
+  /** Share of a credential's life during which it is handed out again. */
+  reuse: z.number().min(0.1).max(0.9).default(0.7),
+  ...endpointKeys,
+}
+
+const roleArn = z
+  .string()
+  .max(2048)
+  .regex(
+    /^arn:(?:aws|aws-cn|aws-us-gov|aws-eusc|aws-iso(?:-[a-z])?):iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/,
+    'expected the ARN of a role, such as arn:aws:iam::123456789012:role/payments',
+  )
+
+/** In UTF-16 units, inline policy and ARNs together. */
+const maxSessionPolicy = 2048
+
+const sessionPolicy = z.union(
+  [
+    z.string().min(2).max(maxSessionPolicy).refine(isJsonObject, { error: 'expected a JSON object' }),
+    z.record(z.string(), z.unknown()).transform((policy) => JSON.stringify(policy)),
+  ],
+  { error: 'expected a policy, as a map or as JSON text' },
+)
+
+const aws = z.strictObject({
+  type: z.literal('aws'),
+  role_arn: roleArn,
+  region: z.string().regex(/^[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}$/, 'expected a region such as eu-west-1'),
+  audience: z.string().min(1).max(255).default('sts.amazonaws.com'),
+  session_name: template.optional(),
+  session_duration: durationField.default(3600),
+  session_policy: sessionPolicy.optional(),
+  session_policy_arns: z
+    .array(z.string().regex(/^arn:[a-z-]+:iam::(?:\d{12}|aws):policy\/.+$/))
+    .max(10)
+    .default([]),
+  tags: z.record(z.string().min(1).max(128), template).default({}),
+  transitive_tags: z.array(z.string()).default([]),
+  source_identity: z.boolean().default(false),
+  algorithm: z.enum(['ES256', 'ES384', 'RS256']).optional(),
+  endpoint: httpsUrl.optional(),
+  ...common,
+})
+
+const uuid = z
+  .string()
+  .regex(
+    /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+    'expected an id such as 11111111-2222-3333-4444-555555555555',
+  )
+
+const azure = z.strictObject({
+  type: z.literal('azure'),
+  tenant: z.string().regex(/^[A-Za-z0-9.-]{1,253}$/, 'expected the id or the domain of a tenant'),
+  client_id: uuid,
+  scopes: z
+    .array(z.string().regex(/^\S+\/\.default$/, 'expected a scope that ends in /.default'))
+    .length(1)
+    .default(['https://management.azure.com/.default']),
+  audience: z.string().min(1).max(600).default('api://AzureADTokenExchange'),
+  authority_host: httpsUrl.default('https://login.microsoftonline.com'),
+  ...common,
+})
+
+const providerPattern =
+  /^(?:(?:https:)?\/\/iam\.[a-z0-9.-]+\/)?(projects\/\d+\/locations\/global\/workloadIdentityPools\/[a-z][a-z0-9-]{2,30}[a-z0-9]\/providers\/[a-z][a-z0-9-]{2,30}[a-z0-9])$/
+
+const gcp = z.strictObject({
+  type: z.literal('gcp'),
+  provider: z
+    .string()
+    .regex(
+      providerPattern,
+      'expected projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER, with the number of the project, not its id',
+    )
+    .transform((text) => providerPattern.exec(text)?.[1] ?? text),
+  audience: z.string().min(1).max(256).optional(),
+  scopes: z.array(z.url()).min(1).default(['https://www.googleapis.com/auth/cloud-platform']),
+  service_account: z
+    .string()
+    .regex(/^[a-z0-9.-]+@[a-z0-9.-]+$/, 'expected the address of a service account')
+    .optional(),
+  lifetime: durationField.default(3600),
+  universe: z
+    .string()
+    .regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/, 'expected a domain such as googleapis.com')
+    .default('googleapis.com'),
+  algorithm: z.enum(['ES256', 'RS256']).optional(),
+  token_url: httpsUrl.optional(),
+  impersonation_url: httpsUrl.optional(),
+  ...common,
+})
+
+export const targetSchema = z.discriminatedUnion('type', [aws, azure, gcp])
+
+export type AwsTargetDocument = z.output<typeof aws>
+export type AzureTargetDocument = z.output<typeof azure>
+export type GcpTargetDocument = z.output<typeof gcp>
+export type TargetDocument = z.output<typeof targetSchema>
+export type TargetType = TargetDocument['type']
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+  } catch {
+    return false
+  }
+}
+
+/** The audience of the tokens that are exchanged for this target. */
+export function audienceOf(target: TargetDocument): string {
+  return target.audience ?? gcpAudience(target as GcpTargetDocument)
+}
+
+/** Google takes the provider's full name, with or without `https:`, where the provider lists no audience of its own. */
+function gcpAudience({ provider, universe }: GcpTargetDocument): string {
+  return `https://iam.${universe}/${provider}`
+}
+
+/** Audiences that are good for this target at its cloud, all of which must be written out in a rule. */
+export function audiencesOf(target: TargetDocument): readonly string[] {
+  if (target.type !== 'gcp') return [target.audience]
+  const name = gcpAudience(target)
+  return [...(target.audience === undefined ? [] : [target.audience]), name, name.slice('https:'.length)]
+}
+
+interface TargetSurroundings {
+  readonly targets: ReadonlyMap<string, TargetDocument>
+  readonly authorities?: { readonly jwt: { readonly algorithms: readonly string[] } } | undefined
+}
+
+const minAwsDurationSeconds = 900
+const maxDurationSeconds = 12 * 3600
+
+/** What the keys of a target mean to each other and to the rest. */
+export function findTargetProblems({ targets, authorities }: TargetSurroundings): readonly Found[] {
+  return [...targets].flatMap(([name, target]) => {
+    const at = (key: string, message: string): Found => ({ path: ['targets', name, key], message })
+    const own =
+      target.type === 'aws' ? findAwsProblems(target, at) : target.type === 'gcp' ? findGcpProblems(target, at) : []
+    const algorithm = algorithmOf(target)
+    const missing = authorities && algorithm !== undefined && !authorities.jwt.algorithms.includes(algorithm)
+    if (!missing) return own
+    const message = `its tokens are ${algorithm}, which authorities.jwt.algorithms does not list: list it there`
+    return [...own, at(target.type === 'azure' ? 'type' : 'algorithm', message)]
+  })
+}
+
+/** What the tokens must be signed with; undefined where the cloud takes any of ours. */
+export function algorithmOf(target: TargetDocument) {
+  // Entra documents RS256 and nothing else.
+  return target.type === 'azure' ? 'RS256' : target.algorithm
+}
+
+type At = (key: string, message: string) => Found
+
+function findAwsProblems(target: AwsTargetDocument, at: At): readonly Found[] {
+  const { session_duration: duration, session_policy: policy = '', session_policy_arns: arns, tags } = target
+  const found: Found[] = []
+  if (duration < minAwsDurationSeconds || duration > maxDurationSeconds)
+    found.push(at('session_duration', 'AWS takes 15m to 12h, and no more than the role allows'))
+  if (policy.length + arns.join('').length > maxSessionPolicy)
+    found.push(at('session_policy', `AWS takes at most ${maxSessionPolicy} characters, session_policy_arns included`))
+  if (Object.keys(tags).length > 50) found.push(at('tags', 'AWS takes at most 50 tags'))
+  for (const key of target.transitive_tags)
+    if (!Object.hasOwn(tags, key)) found.push(at('transitive_tags', `${key} is none of tags`))
+  return found
+}
+
+function findGcpProblems({ service_account: account, lifetime, impersonation_url: url }: GcpTargetDocument, at: At) {
+  const found: Found[] = []
+  if (lifetime > maxDurationSeconds)
+    found.push(at('lifetime', 'Google takes at most 12h, and above 1h only by organization policy'))
+  if (account === undefined && url !== undefined)
+    found.push(at('impersonation_url', 'it is for a service account: add service_account'))
+  return found
+}

@@ -1,0 +1,184 @@
+/**
+ * Proof and target → a cloud's credential. The caller never sees the token that it was exchanged for.
+ *
+ * @module
+ */
+import type { JwtSvid } from '../protocol/jwt-svid.ts'
+import type { AuthenticatedIdentity } from './authenticate.ts'
+import type { Call } from './call.ts'
+import type { CloudCredential } from './cloud.ts'
+import type { Configured } from './configured.ts'
+import { type DeniedExchange, entitleExchange, type GrantedExchange } from './entitle-exchange.ts'
+import { createObtainer, type Obtained, type ObtainerDeps } from './obtain-credential.ts'
+import { type RecordEntry, shortenTexts } from './record.ts'
+import type { RecordKeeper } from './record-keeper.ts'
+import { Refusal } from './refusal.ts'
+import type { Store } from './store.ts'
+import type { Target } from './target.ts'
+
+export interface ExchangeRequest {
+  /** Name of the target. */
+  readonly target: string
+  /** Default: the first identity that the proof has. */
+  readonly spiffeId?: string
+}
+
+export interface TokenExchangerDeps extends ObtainerDeps {
+  readonly configured: () => Configured
+  readonly store: Pick<Store, 'readJoinToken'>
+  readonly records: RecordKeeper
+}
+
+const operation = 'exchange'
+
+interface Session {
+  readonly call: Call
+  readonly configured: Configured
+  readonly identity: AuthenticatedIdentity
+  /** What every record of the request says. */
+  readonly base: RecordEntry
+}
+
+/**
+ * @throws {Refusal} `proof_rejected`, `not_entitled`, `too_many`, `upstream_failed`, `no_authority`,
+ *   `store_unavailable`
+ */
+export function createTokenExchanger(deps: TokenExchangerDeps) {
+  const obtain = createObtainer(deps)
+
+  return async (call: Call, request: ExchangeRequest): Promise<CloudCredential> => {
+    const configured = deps.configured()
+    const origin = { call, operation, document: configured.config.digest }
+    const known = deps.records.authenticate(origin, () => configured.authenticate(call.proof, call.authenticator))
+    const identity = known instanceof Promise ? await known : known
+    const asked = { ...(request.spiffeId !== undefined && { requested_spiffe_id: request.spiffeId }) }
+    const base = { ...deps.records.begin(origin, identity), target: request.target, ...detailsOf(asked) }
+    const session: Session = { call, configured, identity, base }
+    const decision = entitleExchange({
+      configured,
+      identity,
+      targetName: request.target,
+      address: call.address,
+      now: deps.now(),
+      readJoinToken: deps.store.readJoinToken,
+      ...(request.spiffeId !== undefined && { spiffeId: request.spiffeId }),
+    })
+    const granted = decision instanceof Promise ? await decision : decision
+    if (!granted.granted) return refuse(deps, session, granted)
+    const obtained = await orRefuse(deps, session, granted, () =>
+      obtain({
+        config: configured.config,
+        granted,
+        keepToken: (token, target) => keepToken(deps, session, granted, { token, target }),
+      }),
+    )
+    return hand(deps, session, granted, obtained)
+  }
+}
+
+async function refuse(deps: TokenExchangerDeps, { base }: Session, denied: DeniedExchange): Promise<never> {
+  const { code, reason, policy, stranger } = denied
+  const entry = shortenTexts({ ...base, code, reason, ...(policy && { policy }), ...described(denied) })
+  throw await keepRefusal(
+    deps,
+    new Refusal(code, reason, denied),
+    stranger ? deps.records.ofStranger(entry, code) : [entry],
+  )
+}
+
+/** Counted and on record, so that whoever answers it does neither again. */
+async function keepRefusal(
+  deps: TokenExchangerDeps,
+  refusal: Refusal,
+  entries: readonly RecordEntry[],
+): Promise<Refusal> {
+  await deps.records.keep(entries)
+  deps.records.markRecorded(refusal)
+  deps.telemetry.count('apostille_refusals_total', { operation, code: refusal.code })
+  return refusal
+}
+
+/** The cloud's no is on record with who asked. */
+async function orRefuse<T>(
+  deps: TokenExchangerDeps,
+  { base }: Session,
+  granted: GrantedExchange,
+  run: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    // Others may have waited for the same exchange, and each has a record of its own.
+    if (!(error instanceof Refusal)) throw error
+    const { code, reason, retryAfterSeconds } = error
+    const own = new Refusal(code, reason, {
+      cause: error,
+      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    })
+    throw await keepRefusal(deps, own, [{ ...base, code, reason, ...described(granted) }])
+  }
+}
+
+/** A token that goes to a cloud is a credential that leaves. */
+async function keepToken(
+  { records }: TokenExchangerDeps,
+  { base }: Session,
+  granted: GrantedExchange,
+  { token, target }: { readonly token: JwtSvid; readonly target: Target },
+): Promise<void> {
+  const { jti, kid, audience, expiresAt } = token
+  const reason = `a token for ${target.name}`
+  const issued = { jti, kid, audience, expiresAt }
+  await records.keep([
+    { ...base, operation: 'exchange_token', decision: 'granted', reason, issued, ...described(granted) },
+  ])
+}
+
+async function hand(
+  deps: TokenExchangerDeps,
+  session: Session,
+  granted: GrantedExchange,
+  { credential, issued, reused, requestId, note }: Obtained,
+): Promise<CloudCredential> {
+  const notes = note === undefined ? granted.notes : [...granted.notes, note]
+  const entry: RecordEntry = {
+    ...session.base,
+    decision: 'granted',
+    reason: granted.reason,
+    issued: {
+      ...issued,
+      ...(credential.type === 'aws' && { credentialId: credential.accessKeyId }),
+      expiresAt: credential.expiresAt,
+    },
+    ...described({ ...granted, notes }),
+    ...detailsOf({
+      ...session.base.details,
+      acts_as: granted.acting.uri,
+      ...(granted.session.name !== undefined && { session_name: granted.session.name }),
+      ...(requestId !== undefined && { cloud_request_id: requestId }),
+      ...(reused && { reused }),
+    }),
+  }
+  const { use } = session.identity
+  const kept = await deps.records.keep([entry], use.kind === 'join_token' ? { id: use.id, at: deps.now() } : undefined)
+  if (kept === 'spent') {
+    const reason = 'the join token has no use left, has expired or is revoked'
+    throw await keepRefusal(deps, new Refusal('proof_rejected', reason), [
+      { ...session.base, code: 'proof_rejected', reason },
+    ])
+  }
+  deps.telemetry.count('apostille_issued_total', { operation })
+  return credential
+}
+
+function described({ subject, notes }: GrantedExchange | DeniedExchange): Partial<RecordEntry> {
+  return {
+    ...(subject && { spiffeId: subject.spiffe_id }),
+    ...(subject && subject.rule !== '' && { rule: subject.rule }),
+    ...(notes.length > 0 && { notes }),
+  }
+}
+
+function detailsOf(details: Readonly<Record<string, unknown>>): Pick<RecordEntry, 'details'> {
+  return Object.keys(details).length === 0 ? {} : { details }
+}

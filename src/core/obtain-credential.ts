@@ -1,0 +1,277 @@
+/**
+ * A granted exchange → the cloud's credential: reused, joined with equal ones, retried, or given up in time.
+ *
+ * @module
+ */
+import { formatBase64Url } from '../protocol/encoding.ts'
+import type { JwtSvid } from '../protocol/jwt-svid.ts'
+import type { Authorities } from './authorities.ts'
+import type { ActiveJwtAuthority } from './authority-snapshot.ts'
+import { type Circuit, createCircuit } from './circuit.ts'
+import { type CloudAnswer, CloudError, type ExchangeAtCloud, type JoinEqual } from './cloud.ts'
+import type { Configuration } from './config.ts'
+import { algorithmOf } from './config-targets.ts'
+import { createCredentialCache, type HeldCredential } from './credential-cache.ts'
+import type { GrantedExchange } from './entitle-exchange.ts'
+import { Refusal } from './refusal.ts'
+import type { Target } from './target.ts'
+import type { Telemetry } from './telemetry.ts'
+
+export interface ObtainerDeps {
+  readonly authorities: Pick<Authorities, 'current'>
+  readonly exchangeAtCloud: ExchangeAtCloud
+  readonly joinEqual: JoinEqual
+  /** Resolves after so long. */
+  readonly pause: (ms: number) => Promise<void>
+  /** Aborts after so long. */
+  readonly deadline: (ms: number) => AbortSignal
+  readonly telemetry: Telemetry
+  readonly now: () => Date
+  readonly monotonicMs: () => number
+  readonly randomBytes: (size: number) => Uint8Array
+}
+
+export interface ObtainInput {
+  readonly config: Configuration
+  readonly granted: GrantedExchange
+  /** Keeps the record of a token before it goes to the cloud. @throws {Refusal} */
+  readonly keepToken: (token: JwtSvid, target: Target) => Promise<void>
+}
+
+export interface Obtained extends HeldCredential {
+  /** Whether it was had before, for an earlier request. */
+  readonly reused: boolean
+  /** How the cloud calls the request that gave it; absent for a reused one. */
+  readonly requestId?: string
+  readonly note?: string
+}
+
+/** Longest that a caller waits for a cloud, over all attempts. */
+export const deadlineMs = 10_000
+const maxAttempts = 4
+const firstPauseMs = 200
+const longestPauseMs = 2_000
+const tokenTtlSeconds = 300
+/** A credential with less left is not worth handing out. */
+const worthSeconds = 60
+
+/** @throws {Refusal} `upstream_failed`, `no_authority`, and as `keepToken` */
+export function createObtainer(deps: ObtainerDeps) {
+  const credentials = createCredentialCache()
+  const tokens = createTokenMint(deps)
+  const circuits = new Map<string, Circuit>()
+
+  return async (input: ObtainInput): Promise<Obtained> => {
+    const { target } = input.granted
+    const key = keyOf(input.granted)
+    const held = credentials.get(key)
+    if (held && deps.now() < held.freshUntil) {
+      count(deps, target, 'reused')
+      return { ...held, reused: true }
+    }
+    return deps.joinEqual(key, async () => {
+      // Somebody may have been faster between the look and the turn.
+      const faster = credentials.get(key)
+      if (faster && deps.now() < faster.freshUntil) return { ...faster, reused: true }
+      try {
+        const obtained = await exchange(deps, circuitOf(circuits, target), tokens, input)
+        credentials.set(key, obtained, deps.now())
+        count(deps, target, 'exchanged')
+        return { ...obtained, reused: false }
+      } catch (error) {
+        return insteadOf(error, deps, target, faster)
+      }
+    })
+  }
+}
+
+/** While a cloud is away, what was had before serves as long as it is worth it. A refusal of the cloud is one. */
+function insteadOf(error: unknown, deps: ObtainerDeps, target: Target, held: HeldCredential | undefined): Obtained {
+  if (!(error instanceof CloudError)) throw error
+  const { kind, code, status, requestId, message } = error
+  count(deps, target, kind)
+  deps.telemetry.log(kind === 'refused' ? 'error' : 'warning', 'an exchange failed', {
+    target: target.name,
+    kind,
+    code,
+    status,
+    cloud_request_id: requestId,
+    error: message,
+  })
+  const said = describe(target, error)
+  const worth = held && held.credential.expiresAt.getTime() - deps.now().getTime() > worthSeconds * 1000
+  if (held && worth && kind !== 'refused') return { ...held, reused: true, note: `${said}; an earlier one serves` }
+  throw new Refusal('upstream_failed', said, { cause: error, retryAfterSeconds: error.retryAfterSeconds ?? 1 })
+}
+
+function describe({ name, type }: Target, { kind, code, status, requestId, message }: CloudError): string {
+  const where = [code, status === undefined ? '' : `HTTP ${status}`, requestId && `request ${requestId}`]
+  return `target ${name}: ${type} ${kind} (${where.filter(Boolean).join(', ')}): ${message}`
+}
+
+function count({ telemetry }: ObtainerDeps, { name }: Target, result: string): void {
+  telemetry.count('apostille_exchanges_total', { target: name, result })
+}
+
+/** What one credential is good for: nothing that another target, identity or session may be given. */
+function keyOf({ target, acting, session }: GrantedExchange): string {
+  return JSON.stringify([target.digest, acting.uri, session])
+}
+
+/** One for each target: clouds fail by region and by tenant. */
+function circuitOf(circuits: Map<string, Circuit>, { digest }: Target): Circuit {
+  const known = circuits.get(digest)
+  if (known) return known
+  const circuit = createCircuit()
+  circuits.set(digest, circuit)
+  return circuit
+}
+
+type Held = HeldCredential & Pick<CloudAnswer, 'requestId'>
+
+/** Attempts until one succeeds, nothing is to be gained by another, or the time is over. */
+async function exchange(deps: ObtainerDeps, circuit: Circuit, tokens: TokenMint, input: ObtainInput): Promise<Held> {
+  const openForMs = circuit.openForMs(deps.monotonicMs())
+  if (openForMs > 0) throw openCircuit(openForMs)
+  const startedMs = deps.monotonicMs()
+  const signal = deps.deadline(deadlineMs)
+  let anew = false
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const held = await exchangeOnce(deps, tokens, input, { signal, anew })
+      circuit.succeeded()
+      const seconds = (deps.monotonicMs() - startedMs) / 1000
+      deps.telemetry.observe('apostille_exchange_duration_seconds', seconds, { target: input.granted.target.name })
+      return held
+    } catch (error) {
+      const spentMs = deps.monotonicMs() - startedMs
+      const pauseMs = pauseAfter(error, attempt, deadlineMs - spentMs, deps.randomBytes)
+      if (pauseMs === undefined) {
+        report(circuit, error, deps.monotonicMs())
+        throw error
+      }
+      anew = error instanceof CloudError && error.kind === 'expired_token'
+      if (pauseMs > 0) await deps.pause(pauseMs)
+    }
+  }
+}
+
+async function exchangeOnce(
+  deps: ObtainerDeps,
+  tokens: TokenMint,
+  input: ObtainInput,
+  { signal, anew }: { readonly signal: AbortSignal; readonly anew: boolean },
+): Promise<Held> {
+  const { target, session } = input.granted
+  const begun = deps.now()
+  const token = await tokens.take(input, anew)
+  const named = session.name === undefined ? {} : { sessionName: session.name }
+  const answer = await deps.exchangeAtCloud({ target, token: token.token, ...named, signal })
+  return hold(answer, token, target, begun)
+}
+
+/** A cloud that says no is well; whatever is ours says nothing of it. */
+function report(circuit: Circuit, error: unknown, nowMs: number): void {
+  if (error instanceof CloudError && error.kind !== 'refused') circuit.failed(nowMs)
+  else circuit.succeeded()
+}
+
+function openCircuit(openForMs: number): CloudError {
+  const retryAfterSeconds = Math.ceil(openForMs / 1000)
+  const message = 'it failed several times in a row and is left alone for a while'
+  return new CloudError('unreachable', message, { code: 'circuit_open', retryAfterSeconds })
+}
+
+/**
+ * How long to wait before the next attempt: full jitter, and no sooner than the cloud asks for. Undefined when there is
+ * none: what is refused stays so, and a token that is too old there is replaced once.
+ */
+function pauseAfter(
+  error: unknown,
+  attempt: number,
+  leftMs: number,
+  randomBytes: ObtainerDeps['randomBytes'],
+): number | undefined {
+  if (!(error instanceof CloudError) || error.kind === 'refused' || attempt >= maxAttempts) return undefined
+  if (error.kind === 'expired_token') return attempt === 1 ? 0 : undefined
+  const [high = 0, low = 0] = randomBytes(2)
+  const jittered = ((high * 256 + low) / 65_536) * Math.min(firstPauseMs * 2 ** (attempt - 1), longestPauseMs)
+  const pauseMs = Math.max(jittered, (error.retryAfterSeconds ?? 0) * 1000)
+  return pauseMs < leftMs ? pauseMs : undefined
+}
+
+/** Counted from before the cloud was asked, so that it is rather fresh for too short than too long. */
+function hold({ credential, requestId }: CloudAnswer, { jti, kid }: JwtSvid, target: Target, begun: Date): Held {
+  const lifeMs = credential.expiresAt.getTime() - begun.getTime()
+  const freshUntil = new Date(begun.getTime() + Math.max(0, lifeMs * target.document.reuse))
+  return { credential, issued: { jti, kid }, freshUntil, ...(requestId !== undefined && { requestId }) }
+}
+
+interface TokenMint {
+  readonly take: (input: ObtainInput, anew: boolean) => Promise<JwtSvid>
+}
+
+/** A signed token is used again for half of its life: RS256 is slow to sign. */
+function createTokenMint(deps: ObtainerDeps): TokenMint {
+  const minted = new Map<string, { readonly token: JwtSvid; readonly until: Date }>()
+
+  function forgetOld(now: Date): void {
+    for (const [key, { until }] of minted) {
+      if (now < until && minted.size < 10_000) return
+      minted.delete(key)
+    }
+  }
+
+  return {
+    async take(input, anew) {
+      const { target, acting, session } = input.granted
+      const now = deps.now()
+      const authority = authorityFor(deps, input)
+      const key = JSON.stringify([authority.id, acting.uri, target.audience, session.claims])
+      const known = minted.get(key)
+      if (known && !anew && now < known.until) return known.token
+      const token = await mintToken(deps, authority, input)
+      minted.delete(key)
+      forgetOld(now)
+      minted.set(key, { token, until: new Date(now.getTime() + (token.expiresAt.getTime() - now.getTime()) / 2) })
+      return token
+    },
+  }
+}
+
+export type MintDeps = Pick<ObtainerDeps, 'authorities' | 'now' | 'randomBytes'>
+
+/** What signs tokens for the target. @throws {Refusal} `no_authority` */
+export function authorityFor(
+  deps: Pick<MintDeps, 'authorities' | 'now'>,
+  { config, granted }: Pick<ObtainInput, 'config' | 'granted'>,
+): ActiveJwtAuthority {
+  const authority = deps.authorities.current().jwt(algorithmFor(config, granted.target))
+  if (deps.now() >= authority.expiresAt)
+    throw new Refusal('no_authority', `the ${authority.algorithm} authority has expired`)
+  return authority
+}
+
+/** A new token, on record before it is handed on. @throws {Refusal} as `keepToken` */
+export async function mintToken(
+  deps: MintDeps,
+  authority: ActiveJwtAuthority,
+  { granted: { target, acting, session }, keepToken }: Omit<ObtainInput, 'config'>,
+): Promise<JwtSvid> {
+  const token = await authority.svids.issue({
+    spiffeId: acting,
+    audience: [target.audience],
+    now: deps.now(),
+    ttlSeconds: Math.min(tokenTtlSeconds, authority.slotSeconds),
+    notAfter: authority.expiresAt,
+    jti: formatBase64Url(deps.randomBytes(16)),
+    claims: session.claims,
+  })
+  await keepToken(token, target)
+  return token
+}
+
+/** Of the tokens for a target. */
+export function algorithmFor({ authorities: { jwt } }: Pick<Configuration, 'authorities'>, target: Target) {
+  return algorithmOf(target.document) ?? jwt.algorithms[0] ?? 'ES256'
+}

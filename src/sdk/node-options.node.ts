@@ -1,0 +1,61 @@
+/**
+ * Options that name files, and what the environment says where they are left out.
+ *
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { ApostilleError } from './apostille-error.ts'
+import type { FreshOptions } from './fresh-client.ts'
+import { createHttpsFetch, type TlsFiles } from './https-fetch.node.ts'
+import { createJoinEqual } from './join-equal.node.ts'
+
+/** The proof is `token`, `tokenFile`, or `certFile` with `keyFile`. */
+export interface NodeOptions extends TlsFiles, Omit<FreshOptions, 'server'> {
+  /** Default: `APOSTILLE_SERVER`. */
+  readonly server?: string | URL
+  /** A file that holds a token, read for each request. Default: `APOSTILLE_TOKEN_FILE`. */
+  readonly tokenFile?: string
+  /** Default: `APOSTILLE_CA_FILE`, else the authorities that Node knows. */
+  readonly caFile?: string
+  /** Default: those of the process. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+/** @throws {ApostilleError} `usage` when no server, no proof or half a proof is named */
+export function readNodeOptions(options: NodeOptions): FreshOptions {
+  const { tokenFile, caFile, certFile, keyFile, env = process.env, server: named, token: given, ...rest } = options
+  const server = named ?? env['APOSTILLE_SERVER']
+  if (server === undefined)
+    throw new ApostilleError('there is no server: name it with `server`, or APOSTILLE_SERVER', { code: 'usage' })
+  const files = tlsFiles({ caFile: caFile ?? env['APOSTILLE_CA_FILE'], certFile, keyFile })
+  const shown = files.certFile !== undefined
+  const token = given ?? (shown ? undefined : fromFile(tokenFile ?? env['APOSTILLE_TOKEN_FILE']))
+  return {
+    join: createJoinEqual(),
+    ...((shown || files.caFile !== undefined) && { fetch: createHttpsFetch(files) }),
+    ...rest,
+    server,
+    ...(token !== undefined && { token }),
+  }
+}
+
+function tlsFiles(given: { readonly [Name in keyof TlsFiles]: string | undefined }): TlsFiles {
+  if ((given.certFile === undefined) !== (given.keyFile === undefined))
+    throw new ApostilleError('certFile and keyFile go together: name both', { code: 'usage' })
+  return Object.fromEntries(Object.entries(given).filter(([, file]) => file !== undefined))
+}
+
+function fromFile(file: string | undefined): () => Promise<string> {
+  if (file === undefined)
+    throw new ApostilleError(
+      'there is no proof: name `token`, `tokenFile` (or APOSTILLE_TOKEN_FILE), or `certFile` with `keyFile`',
+      { code: 'usage' },
+    )
+  return async () => {
+    try {
+      return await readFile(file, 'utf8')
+    } catch (cause) {
+      throw new ApostilleError(`the token can not be read from ${file}`, { code: 'token', cause })
+    }
+  }
+}
