@@ -6,6 +6,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Cloud, startCloud } from './cloud.ts'
 import { createLoadGenerator, type GeneratorName, type LoadGenerator, type LoadPlan } from './load.ts'
 import { type ServerChoice, type ServerProcess, startServerProcess } from './server-process.ts'
 import { createWorkload, type Workload } from './workload.ts'
@@ -20,6 +21,8 @@ export interface Bench {
   readonly warmUp: (plan: Omit<LoadPlan, 'seconds'>) => Promise<void>
   /** The server of that kind, shared by all figures that ask for it. */
   readonly server: (choice: ServerChoice) => Promise<ServerProcess>
+  /** A server with one target, and the cloud that it is of; shared as well. */
+  readonly cloud: () => Promise<Cloud>
   readonly close: () => Promise<void>
 }
 
@@ -30,6 +33,7 @@ export async function openBench(options: {
   const folder = await mkdtemp(join(tmpdir(), 'apostille-bench-'))
   const workload = await createWorkload(new Date())
   const servers = new Map<string, Promise<ServerProcess>>()
+  let cloud: Promise<Cloud> | undefined
   const load = createLoadGenerator(folder, options.generator)
   return {
     folder,
@@ -47,7 +51,12 @@ export async function openBench(options: {
       servers.set(name, started)
       return started
     },
+    cloud() {
+      cloud ??= startCloud(join(folder, 'cloud'), workload)
+      return cloud
+    },
     async close() {
+      await cloud?.then(({ close }) => close())
       const started = await Promise.allSettled(servers.values())
       await Promise.all(started.map((server) => (server.status === 'fulfilled' ? server.value.close() : undefined)))
       await rm(folder, { recursive: true, force: true })

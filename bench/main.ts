@@ -13,6 +13,8 @@ import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { openBench } from './bench.ts'
 import { cores, requireTwoCores, stayOn } from './cores.ts'
+import { credential } from './credential.ts'
+import { credentialCrowd } from './credential-crowd.ts'
 import { decision } from './decision.ts'
 import { documents } from './documents.ts'
 import { federatedDomains } from './federated-domains.ts'
@@ -46,6 +48,8 @@ const figures: readonly Figure[] = [
   foreignToken,
   mtls,
   federatedDomains,
+  credential,
+  credentialCrowd,
 ]
 
 const { values: options } = parseArgs({

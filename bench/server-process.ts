@@ -4,14 +4,14 @@
  *
  * @module
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, open, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { BundleServer } from './bundle-server.ts'
 import { cores, spawnOn } from './cores.ts'
 import type { ForeignDomain } from './foreign-domain.ts'
-import { createConfiguration, type Workload } from './workload.ts'
+import { createConfiguration, type Targets, type Workload } from './workload.ts'
 
 export interface ServerProcess {
   readonly pid: number
@@ -29,6 +29,8 @@ export interface ServerChoice {
   readonly domains?: readonly ForeignDomain[]
   /** Keeps the bundles of `domains` fresh. */
   readonly bundles?: BundleServer
+  /** What its workloads can be exchanged for; nothing by default. */
+  readonly targets?: Targets
 }
 
 const root = join(import.meta.dirname, '..')
@@ -110,4 +112,11 @@ async function freePort(): Promise<number> {
 export function residentMemory(pid: number): number {
   const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
   return Number(kilobytes) / 1000
+}
+
+/** Time on a core so far, of all threads. */
+export function cpuSeconds(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const spent = threads.map((id) => Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ', 1)[0]))
+  return spent.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e9
 }

@@ -12,6 +12,8 @@ import { createForeignDomain, type ForeignDomain } from './foreign-domain.ts'
 export interface Workload {
   /** A service account's token, good for an hour. */
   readonly token: string
+  /** The same of service accounts by their names, in a namespace of their own. */
+  readonly createTokens: (names: readonly string[]) => readonly string[]
   /** The key set of the cluster that signed it, JSON. */
   readonly jwks: string
   /** Base64 of DER, each with a key of its own. */
@@ -23,31 +25,42 @@ export interface Workload {
 export const issuer = 'https://id.example.org'
 export const audience = 'https://api.example.org'
 const cluster = 'https://oidc.cluster-a.example'
+const crowd = 'crowd'
 const csrCount = 256
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+
+/** Members of targets, by their names. */
+export type Targets = Readonly<Record<string, Readonly<Record<string, unknown>>>>
 
 export async function createWorkload(now: Date): Promise<Workload> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'cluster-a-1', alg: 'ES256', use: 'sig' }
+  const seconds = Math.floor(now.getTime() / 1000)
   return {
-    token: signToken(privateKey, Math.floor(now.getTime() / 1000)),
+    token: signToken(privateKey, seconds, { namespace: 'payments', name: 'api' }),
+    createTokens: (names) => names.map((name) => signToken(privateKey, seconds, { namespace: crowd, name })),
     jwks: JSON.stringify({ keys: [jwk] }),
     csrs: await Promise.all(Array.from({ length: csrCount }, createCsr)),
     foreign: await createForeignDomain(0, now),
   }
 }
 
-function signToken(key: KeyObject, now: number): string {
+interface ServiceAccount {
+  readonly namespace: string
+  readonly name: string
+}
+
+function signToken(key: KeyObject, now: number, { namespace, name }: ServiceAccount): string {
   const claims = {
     iss: cluster,
     aud: [issuer],
-    sub: 'system:serviceaccount:payments:api',
+    sub: `system:serviceaccount:${namespace}:${name}`,
     iat: now,
     nbf: now,
     exp: now + 3600,
     'kubernetes.io': {
-      namespace: 'payments',
-      serviceaccount: { name: 'api', uid: '1c9b5dc6-4f1f-4f5b-8f0e-0a4f4b4f0d11' },
+      namespace,
+      serviceaccount: { name, uid: '1c9b5dc6-4f1f-4f5b-8f0e-0a4f4b4f0d11' },
       pod: { name: 'api-6d4cf56db6-x2v5q', uid: 'b7b2c0ce-3d1c-4f6c-9a59-6f7a3f6f0c22' },
       node: { name: 'node-17', uid: 'f0d7a5be-1d33-4e69-8a36-3c1d2b9c0e33' },
     },
@@ -77,6 +90,7 @@ async function createCsr(): Promise<string> {
  * @param options.tls Whether the server shows an SVID of its own.
  * @param options.domains Trust domains that it federates with, each with an authenticator and a rule. Their first bundles
  *   are in `trust-bundles`, and `bundlePort` of this machine answers with those that follow.
+ * @param options.targets What every service account can be exchanged for, by name, as the configuration has it.
  */
 export function createConfiguration(options: {
   readonly rules: number
@@ -84,8 +98,9 @@ export function createConfiguration(options: {
   readonly port: number
   readonly domains?: readonly TrustDomain[]
   readonly bundlePort?: number
+  readonly targets?: Targets
 }): string {
-  const { domains = [], bundlePort } = options
+  const { domains = [], bundlePort, targets = {} } = options
   const others = Array.from({ length: options.rules - 1 }, (_, index) => ruleFor(`team-${index}`, `service-${index}`))
   return `trust_domain: example.org
 issuer: ${issuer}
@@ -96,7 +111,7 @@ seal: { file: ./seal.key }
 authenticators:
   cluster-a: { type: kubernetes, issuer: ${cluster}, audience: ${issuer}, jwks_file: jwks.json }
 ${domains.map((name) => `  ${name}: { type: spiffe, trust_domain: ${name} }\n`).join('')}identities:
-${[...others, ruleFor('payments', 'api'), ...domains.map(ruleForDomain)].join('')}${federationWith(domains, bundlePort)}`
+${[...others, ruleFor('payments', 'api'), ...domains.map(ruleForDomain)].join('')}${targetsWith(targets)}${federationWith(domains, bundlePort)}`
 }
 
 function ruleFor(namespace: string, serviceAccount: string): string {
@@ -124,4 +139,17 @@ function federationWith(domains: readonly TrustDomain[], bundlePort: number | un
     return `  ${name}: { bundle: trust-bundles/${name}.json${endpoint} }\n`
   })
   return `federation:\n${peers.join('')}`
+}
+
+/** Begins with a rule for the crowd. JSON is YAML. */
+function targetsWith(targets: Targets): string {
+  const names = Object.keys(targets)
+  if (names.length === 0) return ''
+  return `  - spiffe_id: /ns/\${proof.namespace}/sa/\${proof.service_account}
+    from: cluster-a
+    when: proof.namespace == '${crowd}'
+targets: ${JSON.stringify(targets)}
+policies:
+  - { permit: exchange, to: ${JSON.stringify(names)}, when: "identity.path.startsWith('/ns/')" }
+`
 }

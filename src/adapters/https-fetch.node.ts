@@ -149,8 +149,10 @@ function send(url: string, init: FetchInit, agent: Agent): Promise<IncomingMessa
   const sent = request(url, { agent, method, headers, signal }, resolve)
   sent.on('error', (error: NodeJS.ErrnoException) => {
     const dead = sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
-    if (dead && repeatable) resolve(send(url, init, agent))
-    else reject(error)
+    if (!dead || !repeatable) return reject(error)
+    // The others may be as dead: what is sent again goes over a new one, and is not sent a third time.
+    for (const kept of Object.values(agent.freeSockets)) for (const socket of kept ?? []) socket.destroy()
+    resolve(send(url, init, agent))
   })
   sent.end(init.body)
   return promise

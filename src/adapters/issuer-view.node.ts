@@ -6,7 +6,7 @@
  */
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
-import { rootCertificates } from 'node:tls'
+import tls from 'node:tls'
 import { createHttpClient, type HttpClient } from './http-client.ts'
 import { createHttpsFetch } from './https-fetch.node.ts'
 
@@ -20,7 +20,7 @@ export interface IssuerView {
 /** @param caFile PEM; trusted instead of the public authorities. */
 export async function createIssuerView(caFile?: string): Promise<IssuerView> {
   // Said in full, so that what this machine trusts besides does not count.
-  const ca = caFile === undefined ? rootCertificates.join('\n') : await readFile(caFile, 'utf8')
+  const ca = caFile === undefined ? tls.rootCertificates.join('\n') : await readFile(caFile, 'utf8')
   const fetch = createHttpsFetch({ ca, allowAddress: () => true })
   return {
     resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),

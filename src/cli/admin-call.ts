@@ -19,7 +19,7 @@ import type { OperatorOptions } from './options.ts'
 import { problemError } from './problem.ts'
 
 export interface Admin {
-  /** The JSON of an answer of 200 or 201. */
+  /** The JSON of an answer of 200 or 201; undefined of one of 204. */
   readonly call: <Answer>(request: AdminRequest) => Promise<Answer>
   /** The JSON of any answer, for those that mean something beside success. */
   readonly ask: <Answer>(request: AdminRequest) => Promise<{ readonly status: number; readonly body: Answer }>
@@ -37,7 +37,7 @@ export async function openAdmin({ config }: Pick<OperatorOptions, 'config'>): Pr
     ask,
     async call<Answer>(request: AdminRequest) {
       const { status, body } = await ask<Answer>(request)
-      if (status !== 200 && status !== 201) throw problemError(status, body, { who: 'operator' })
+      if (![200, 201, 204].includes(status)) throw problemError(status, body, { who: 'operator' })
       return body
     },
     async stream(request) {

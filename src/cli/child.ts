@@ -17,34 +17,44 @@ const forwarded = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 /** A terminal sends these to everybody in front of it, the command included. */
 const fromTerminal = new Set<NodeJS.Signals>(['SIGINT', 'SIGQUIT'])
 
-export async function runChild(
-  command: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<ChildEnd> {
-  const { promise, resolve } = Promise.withResolvers<ChildEnd>()
-  const child = spawn(command, args, { env, stdio: 'inherit' })
-  const stop = forwardSignals(child)
-  child.once('error', (error) => resolve(startFailure(command, error)))
-  child.once('exit', (code, signal) => resolve({ exitCode: code ?? 128 + (signal ? constants.signals[signal] : 0) }))
-  try {
-    return await promise
-  } finally {
-    stop()
+/** Signals are caught from here on; those that come before the command runs are passed on when it does. */
+export interface SignalRelay {
+  readonly passTo: (child: ChildProcess) => void
+  /** From here on they do again what they did before. */
+  readonly stop: () => void
+}
+
+export function catchSignals(): SignalRelay {
+  const early: NodeJS.Signals[] = []
+  let target: ChildProcess | undefined
+  const handle = (signal: NodeJS.Signals) => {
+    if (target === undefined) early.push(signal)
+    else if (!(fromTerminal.has(signal) && process.stdin.isTTY)) target.kill(signal)
+  }
+  for (const signal of forwarded) process.on(signal, handle)
+  return {
+    passTo(child) {
+      target = child
+      for (const signal of early) child.kill(signal)
+    },
+    stop() {
+      for (const signal of forwarded) process.off(signal, handle)
+    },
   }
 }
 
-function forwardSignals(child: ChildProcess): () => void {
-  const handlers = forwarded.map((signal) => {
-    const handle = () => {
-      if (!(fromTerminal.has(signal) && process.stdin.isTTY)) child.kill(signal)
-    }
-    process.on(signal, handle)
-    return [signal, handle] as const
-  })
-  return () => {
-    for (const [signal, handle] of handlers) process.off(signal, handle)
-  }
+export function runChild(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  signals: SignalRelay,
+): Promise<ChildEnd> {
+  const { promise, resolve } = Promise.withResolvers<ChildEnd>()
+  const child = spawn(command, args, { env, stdio: 'inherit' })
+  child.once('error', (error) => resolve(startFailure(command, error)))
+  child.once('exit', (code, signal) => resolve({ exitCode: code ?? 128 + (signal ? constants.signals[signal] : 0) }))
+  signals.passTo(child)
+  return promise
 }
 
 /** The codes are those of a shell. */

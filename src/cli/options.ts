@@ -118,7 +118,16 @@ function caFileOption(): Option {
 
 /** For commands that prove an identity: the proof is a token or a certificate with its key. */
 export function withProof(command: Command): Command {
-  return withServer(command)
+  return addProof(withServer(command))
+}
+
+/** For what a workload may ask with a proof, and an operator over the admin socket. */
+export function withOptionalProof(command: Command): Command {
+  return addProof(withOptionalServer(command))
+}
+
+function addProof(command: Command): Command {
+  return command
     .addOption(
       new Option('--token-file <file>', 'the proof: a file that holds a token; - is standard input').env(
         'APOSTILLE_TOKEN_FILE',

@@ -44,6 +44,10 @@ const flags: Readonly<Record<string, string>> = {
   name: '--name',
   attributes: '--attribute',
   before: '--before',
+  cas: '--cas',
+  versions: '--versions',
+  max_versions: '--max-versions',
+  custom_metadata: '--metadata',
 }
 
 /** `ttl_seconds: at most 300` → `--ttl: at most 5m`: the caller wrote flags, and no fields. */

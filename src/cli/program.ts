@@ -22,12 +22,14 @@ const groups: Readonly<Record<string, string>> = {
   authority: 'The keys that sign',
   trust: 'What to set up at a cloud so that a target works',
   federation: 'Trust domains that we federate with',
+  kv: 'Our own versioned secrets',
   records: 'What was asked, decided and issued',
 }
 
 const changeAuthority = () => import('./commands/authority-change.ts')
 const trust = () => import('./commands/trust.ts')
 const federationPeer = () => import('./commands/federation-peer.ts')
+const kvVersions = () => import('./commands/kv-versions.ts')
 
 /** Every command, in the order of the help. */
 export const commands: Readonly<Record<string, CommandRow>> = {
@@ -72,6 +74,15 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     load: () => import('./commands/federation-import.ts'),
   },
   'federation export': { summary: 'Write the bundle of a federated trust domain', load: federationPeer },
+  'kv put': { summary: 'Write a version of a secret', load: () => import('./commands/kv-put.ts') },
+  'kv get': { summary: 'Read a secret', load: () => import('./commands/kv-get.ts') },
+  'kv list': { summary: 'List secrets and folders', load: () => import('./commands/kv-list.ts') },
+  'kv history': { summary: 'Show the versions of a secret', load: () => import('./commands/kv-history.ts') },
+  'kv delete': { summary: 'Delete versions of a secret, so that they can be undeleted', load: kvVersions },
+  'kv undelete': { summary: 'Bring deleted versions back', load: kvVersions },
+  'kv destroy': { summary: 'Destroy versions of a secret for ever', load: kvVersions },
+  'kv configure': { summary: 'Set what is kept of a secret', load: () => import('./commands/kv-configure.ts') },
+  'kv purge': { summary: 'Remove all of a secret for ever', load: kvVersions },
   'records list': { summary: 'List records', load: () => import('./commands/records-list.ts') },
   'records follow': { summary: 'Show records as they are kept', load: () => import('./commands/records-follow.ts') },
   'records verify': {
@@ -84,7 +95,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'Show the public key that signs the records',
     load: () => import('./commands/records-key.ts'),
   },
-  doctor: { summary: 'Find the link that fails on the way to a credential', load: () => import('./commands/doctor.ts') },
+  doctor: {
+    summary: 'Find the link that fails on the way to a credential',
+    load: () => import('./commands/doctor.ts'),
+  },
   reload: { summary: 'Put a changed configuration into use', load: () => import('./commands/reload.ts') },
 }
 
@@ -131,6 +145,8 @@ async function createProgram(args: readonly string[], format: OutputFormat): Pro
     .description('Workload identity issuer and federation gateway.')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
+    // Behind a command `--version` is that command's: a secret has versions, too.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: () => undefined, ...(format === 'json' && { writeErr: () => undefined }) })
     .addHelpText('after', `\nStart with:\n  ${currentInvocation()} dev`)

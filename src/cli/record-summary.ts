@@ -29,8 +29,19 @@ const summaries: Readonly<Record<string, (details: Details) => string>> = {
 /** Such as `x509 2f9b4bfe0a11…` of `authority.taint`. Undefined where there is nothing to say. */
 export function summariseDetails(operation: string, details: Details | undefined): string | undefined {
   if (details === undefined) return undefined
-  const summary = Object.hasOwn(summaries, operation) ? summaries[operation]?.(details) : summariseIds(details)
+  const summarise = operation.startsWith('kv.') ? summariseSecret : (ownSummary(operation) ?? summariseIds)
+  const summary = summarise(details)
   return summary === '' ? undefined : summary
+}
+
+function ownSummary(operation: string) {
+  return Object.hasOwn(summaries, operation) ? summaries[operation] : undefined
+}
+
+/** A path is shown as it is: shortened it would be another one. */
+function summariseSecret({ path, version, versions }: Details): string {
+  const numbers = Array.isArray(versions) ? versions.join(', ') : version
+  return numbers === undefined ? String(path ?? '') : `${path} version ${numbers}`
 }
 
 function summariseIds({ trust_domain, ring, id }: Details): string {

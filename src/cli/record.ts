@@ -105,6 +105,8 @@ export function formatRecordInFull(record: RecordDocument): string {
 }
 
 function reasonOf({ operation, code, reason, details }: RecordDocument): string {
-  const said = reason ?? summariseDetails(operation, details)
-  return [code, said].filter((part) => part !== undefined).join(': ')
+  const about = summariseDetails(operation, details)
+  // Why a secret was read says little without which.
+  const said = operation.startsWith('kv.') ? [about, reason] : [reason ?? about]
+  return [code, ...said].filter((part) => part !== undefined).join(': ')
 }

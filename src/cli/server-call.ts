@@ -11,13 +11,13 @@ import type { ServerOptions, WorkloadOptions } from './options.ts'
 import { problemError } from './problem.ts'
 
 export interface ServerCall {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   /** Below the server's URL. */
   readonly path: string
   readonly body?: unknown
 }
 
-/** Asks the server; the text of an answer of 200. */
+/** Asks the server; the text of an answer of 200, nothing of one of 204. */
 export type CallServer = (call: ServerCall) => Promise<string>
 
 const deadlineMs = 30_000
@@ -94,7 +94,7 @@ async function callServer(
     const url = new URL(`${server.href.replace(/\/$/, '')}${path}`)
     const response = await send(url, { ...options, method, headers }, text)
     const answer = await readAnswer(response)
-    if (response.statusCode === 200) return answer
+    if (response.statusCode === 200 || response.statusCode === 204) return answer
     throw problemError(response.statusCode ?? 0, parseJson(answer), { who: 'workload', caFile })
   } catch (error) {
     throw error instanceof CliError ? error : connectionError(server, caFile, error as NodeJS.ErrnoException)

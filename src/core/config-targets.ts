@@ -5,6 +5,7 @@
  * @module
  */
 import * as z from 'zod'
+import type { SignatureAlgorithm } from '../protocol/algorithms.ts'
 import { durationField } from './config-fields.ts'
 import type { Found } from './config-source.ts'
 
@@ -147,7 +148,7 @@ export function audiencesOf(target: TargetDocument): readonly string[] {
 
 interface TargetSurroundings {
   readonly targets: ReadonlyMap<string, TargetDocument>
-  readonly authorities?: { readonly jwt: { readonly algorithms: readonly string[] } } | undefined
+  readonly authorities?: { readonly jwt: { readonly algorithms: readonly SignatureAlgorithm[] } } | undefined
 }
 
 const minAwsDurationSeconds = 900
@@ -159,18 +160,29 @@ export function findTargetProblems({ targets, authorities }: TargetSurroundings)
     const at = (key: string, message: string): Found => ({ path: ['targets', name, key], message })
     const own =
       target.type === 'aws' ? findAwsProblems(target, at) : target.type === 'gcp' ? findGcpProblems(target, at) : []
-    const algorithm = algorithmOf(target)
-    const missing = authorities && algorithm !== undefined && !authorities.jwt.algorithms.includes(algorithm)
-    if (!missing) return own
-    const message = `its tokens are ${algorithm}, which authorities.jwt.algorithms does not list: list it there`
-    return [...own, at(target.type === 'azure' ? 'type' : 'algorithm', message)]
+    if (authorities === undefined || algorithmOf(target, authorities.jwt.algorithms) !== undefined) return own
+    const asked = target.type === 'azure' ? undefined : target.algorithm
+    const taken = asked ?? takenBy[target.type].join(' or ')
+    const message = `its tokens are ${taken}, which authorities.jwt.algorithms does not list: list it there`
+    return [...own, at(asked === undefined ? 'type' : 'algorithm', message)]
   })
 }
 
-/** What the tokens must be signed with; undefined where the cloud takes any of ours. */
-export function algorithmOf(target: TargetDocument) {
-  // Entra documents RS256 and nothing else.
-  return target.type === 'azure' ? 'RS256' : target.algorithm
+/** What each cloud documents that it takes, of what we can sign with. */
+const takenBy = {
+  aws: ['ES256', 'ES384', 'RS256'],
+  azure: ['RS256'],
+  gcp: ['ES256', 'RS256'],
+} as const satisfies Record<TargetType, readonly SignatureAlgorithm[]>
+
+/** What tokens for the target are signed with: what it asks for, or the first of ours that its cloud takes. */
+export function algorithmOf(
+  target: TargetDocument,
+  ours: readonly SignatureAlgorithm[],
+): SignatureAlgorithm | undefined {
+  const asked = target.type === 'azure' ? undefined : target.algorithm
+  const taken: readonly SignatureAlgorithm[] = asked === undefined ? takenBy[target.type] : [asked]
+  return ours.find((algorithm) => taken.includes(algorithm))
 }
 
 type At = (key: string, message: string) => Found

@@ -110,7 +110,7 @@ function assemble(
         ...authorities.jwt,
         ttlSeconds: authorities.jwt.ttl,
         // What a workload exchanges by itself is for the same cloud.
-        rs256_audiences: [...authorities.jwt.rs256_audiences, ...rs256Audiences(targets)],
+        rs256_audiences: [...authorities.jwt.rs256_audiences, ...rs256Audiences(targets, authorities.jwt.algorithms)],
       },
     },
     authenticators: new Map(
@@ -124,9 +124,12 @@ function assemble(
   }
 }
 
-function rs256Audiences(targets: TargetSet): readonly string[] {
+function rs256Audiences(
+  targets: TargetSet,
+  ours: ConfigurationDocument['authorities']['jwt']['algorithms'],
+): readonly string[] {
   return [...targets.values()]
-    .filter(({ document }) => algorithmOf(document) === 'RS256')
+    .filter(({ document }) => algorithmOf(document, ours) === 'RS256')
     .flatMap(({ document }) => audiencesOf(document))
 }
 

@@ -4,11 +4,12 @@
  * @module
  */
 import type { CloudCredential } from './cloud.ts'
+import type { IssuedCredential } from './record.ts'
 
 export interface HeldCredential {
   readonly credential: CloudCredential
-  /** Of the token that it was had for. */
-  readonly issued: { readonly jti: string; readonly kid: string }
+  /** What records say of it: `jti` and `kid` are of the token that it was had for. */
+  readonly issued: IssuedCredential
   /** Until then it is handed out without asking the cloud. */
   readonly freshUntil: Date
 }

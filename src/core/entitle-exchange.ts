@@ -9,7 +9,7 @@ import type { EntitleInput } from './entitle.ts'
 import { ExpressionError, type RequestContext } from './expression.ts'
 import { decideExchange, type PolicySubject } from './policy.ts'
 import type { RefusalCode } from './refusal.ts'
-import { buildSession, type Session, type Target } from './target.ts'
+import type { Session, Target } from './target.ts'
 
 export interface ExchangeInput
   extends Pick<EntitleInput, 'configured' | 'identity' | 'address' | 'now' | 'spiffeId' | 'readJoinToken'> {
@@ -103,7 +103,7 @@ function decideFor(
   }
   const acting = target.actsAs ?? spiffeId
   try {
-    const session = buildSession(target, acting, { identity: subject, request, target: shown })
+    const session = target.sessionOf(acting, { identity: subject, request, target: shown })
     return { granted, target, subject, acting, session, reason, notes }
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error

@@ -51,8 +51,7 @@ export function createTokenExchanger(deps: TokenExchangerDeps) {
     const origin = { call, operation, document: configured.config.digest }
     const known = deps.records.authenticate(origin, () => configured.authenticate(call.proof, call.authenticator))
     const identity = known instanceof Promise ? await known : known
-    const asked = { ...(request.spiffeId !== undefined && { requested_spiffe_id: request.spiffeId }) }
-    const base = { ...deps.records.begin(origin, identity), target: request.target, ...detailsOf(asked) }
+    const base = { ...deps.records.begin(origin, identity), target: request.target, ...asked(request) }
     const session: Session = { call, configured, identity, base }
     const decision = entitleExchange({
       configured,
@@ -65,14 +64,13 @@ export function createTokenExchanger(deps: TokenExchangerDeps) {
     })
     const granted = decision instanceof Promise ? await decision : decision
     if (!granted.granted) return refuse(deps, session, granted)
-    const obtained = await orRefuse(deps, session, granted, () =>
-      obtain({
-        config: configured.config,
-        granted,
-        keepToken: (token, target) => keepToken(deps, session, granted, { token, target }),
-      }),
-    )
-    return hand(deps, session, granted, obtained)
+    const obtained = obtain({
+      config: configured.config,
+      granted,
+      keepToken: (token, target) => keepToken(deps, session, granted, { token, target }),
+    })
+    const given = obtained instanceof Promise ? await orRefuse(deps, session, granted, obtained) : obtained
+    return hand(deps, session, granted, given)
   }
 }
 
@@ -103,10 +101,10 @@ async function orRefuse<T>(
   deps: TokenExchangerDeps,
   { base }: Session,
   granted: GrantedExchange,
-  run: () => Promise<T>,
+  obtained: Promise<T>,
 ): Promise<T> {
   try {
-    return await run()
+    return await obtained
   } catch (error) {
     // Others may have waited for the same exchange, and each has a record of its own.
     if (!(error instanceof Refusal)) throw error
@@ -140,24 +138,21 @@ async function hand(
   granted: GrantedExchange,
   { credential, issued, reused, requestId, note }: Obtained,
 ): Promise<CloudCredential> {
+  const { reason, subject, acting, session: named } = granted
   const notes = note === undefined ? granted.notes : [...granted.notes, note]
   const entry: RecordEntry = {
     ...session.base,
     decision: 'granted',
-    reason: granted.reason,
-    issued: {
-      ...issued,
-      ...(credential.type === 'aws' && { credentialId: credential.accessKeyId }),
-      expiresAt: credential.expiresAt,
-    },
-    ...described({ ...granted, notes }),
-    ...detailsOf({
-      ...session.base.details,
-      acts_as: granted.acting.uri,
-      ...(granted.session.name !== undefined && { session_name: granted.session.name }),
+    reason,
+    issued,
+    ...described({ subject, notes }),
+    details: {
+      acts_as: acting.uri,
       ...(requestId !== undefined && { cloud_request_id: requestId }),
+      ...session.base.details,
       ...(reused && { reused }),
-    }),
+      ...(named.name !== undefined && { session_name: named.name }),
+    },
   }
   const { use } = session.identity
   const kept = await deps.records.keep([entry], use.kind === 'join_token' ? { id: use.id, at: deps.now() } : undefined)
@@ -171,7 +166,7 @@ async function hand(
   return credential
 }
 
-function described({ subject, notes }: GrantedExchange | DeniedExchange): Partial<RecordEntry> {
+function described({ subject, notes }: Pick<DeniedExchange, 'subject' | 'notes'>): Partial<RecordEntry> {
   return {
     ...(subject && { spiffeId: subject.spiffe_id }),
     ...(subject && subject.rule !== '' && { rule: subject.rule }),
@@ -179,6 +174,6 @@ function described({ subject, notes }: GrantedExchange | DeniedExchange): Partia
   }
 }
 
-function detailsOf(details: Readonly<Record<string, unknown>>): Pick<RecordEntry, 'details'> {
-  return Object.keys(details).length === 0 ? {} : { details }
+function asked({ spiffeId }: ExchangeRequest): Pick<RecordEntry, 'details'> {
+  return spiffeId === undefined ? {} : { details: { requested_spiffe_id: spiffeId } }
 }

@@ -46,12 +46,13 @@ interface Outcome {
 }
 
 /** The rules that may apply to one identity, each with its outcome where that is the same for every request. */
-interface Prepared {
+interface Candidates {
   readonly candidates: readonly { readonly rule: CompiledRule; readonly outcome?: Outcome }[]
   readonly notes: readonly string[]
-  /** Where no candidate reads the request. */
-  readonly settled?: Identification
 }
+
+/** What is remembered of an identity, no more of it than is needed, as thousands may be held. */
+type Prepared = Identification | Candidates
 
 const maxNotes = 20
 
@@ -67,27 +68,33 @@ export function createIdentifier(rules: RuleSet) {
       prepared = prepare(rules, identity)
       remembered.set(identity, prepared)
     }
-    return prepared.settled ?? identifyNow(rules, prepared, { proof: identity.attributes, request })
+    if ('entitlements' in prepared) return prepared
+    return identifyNow(rules, prepared, { proof: identity.attributes, request })
   }
 }
 
 function prepare(rules: RuleSet, { authenticator, attributes }: AuthenticatedIdentity): Prepared {
   const found = rules.find.get(authenticator)?.(attributes) ?? { candidates: [], open: [] }
   const notes = describeOpen(found.open, attributes)
-  const candidates = found.candidates.map((rule) =>
-    rule.readsRequest ? { rule } : { rule, outcome: applyRule(rules, rule, { proof: attributes }) },
-  )
-  const outcomes = candidates.flatMap(({ outcome }) => outcome ?? [])
-  if (outcomes.length < candidates.length) return { candidates, notes }
-  return { candidates, notes, settled: joinOutcomes(outcomes, notes) }
+  if (found.candidates.some(({ readsRequest }) => readsRequest)) {
+    const candidates = found.candidates.map((rule) =>
+      rule.readsRequest ? { rule } : { rule, outcome: applyRule(rules, rule, { proof: attributes }) },
+    )
+    return { candidates, notes }
+  }
+  const outcomes = found.candidates.map((rule) => applyRule(rules, rule, { proof: attributes }))
+  return joinOutcomes(outcomes, notes)
 }
 
-function identifyNow(rules: RuleSet, { candidates, notes }: Prepared, variables: Variables): Identification {
+function identifyNow(rules: RuleSet, { candidates, notes }: Candidates, variables: Variables): Identification {
   const outcomes = candidates.map(({ rule, outcome }) => outcome ?? applyRule(rules, rule, variables))
   return joinOutcomes(outcomes, notes)
 }
 
 function joinOutcomes(outcomes: readonly Outcome[], notes: readonly string[]): Identification {
+  const [only] = outcomes
+  if (only?.entitlement && outcomes.length === 1 && only.notes.length + notes.length === 0)
+    return { entitlements: [only.entitlement], notes }
   const byUri = new Map<string, Entitlement>()
   for (const { entitlement } of outcomes) {
     if (entitlement && !byUri.has(entitlement.spiffeId.uri)) byUri.set(entitlement.spiffeId.uri, entitlement)
@@ -110,12 +117,14 @@ function applyRule(rules: RuleSet, rule: CompiledRule, variables: Variables): Ou
     const spiffeId = buildRuleId(rules.trustDomain, rule.spiffePath, variables)
     const dnsNames = rule.dnsNames.map((name) => buildDnsName(name, variables, rules.reservedDnsNames))
     const { claims, notes } = fillClaims(rule, variables)
-    return { entitlement: { spiffeId, rule, dnsNames: [...new Set(dnsNames)], claims }, notes }
+    return { entitlement: { spiffeId, rule, dnsNames: withoutRepeats(dnsNames), claims }, notes }
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error
     return { notes: [`rule ${rule.name} does not apply: ${error.message}`] }
   }
 }
+
+const withoutRepeats = (names: readonly string[]) => (names.length < 2 ? names : [...new Set(names)])
 
 /** A claim that names something absent is left out without a word; one that can not be written is noted. */
 function fillClaims(rule: CompiledRule, variables: Variables) {
@@ -146,6 +155,7 @@ interface Waiting {
 
 /** One note for each attribute, however many rules compare it. */
 function describeOpen(open: readonly OpenEntries<CompiledRule>[], attributes: Attributes): readonly string[] {
+  if (open.length === 0) return []
   const waiting = new Map<string, Waiting>()
   for (const { paths, values } of open) {
     for (const path of paths) {
@@ -206,5 +216,5 @@ function renewDnsNames(rule: CompiledRule, shown: readonly string[]): readonly s
   const names = rule.dnsNames.flatMap((template) =>
     isLiteral(template) ? [template.text] : shown.filter((name) => fitsDnsTemplate(name, template)),
   )
-  return [...new Set(names)]
+  return withoutRepeats(names)
 }

@@ -55,15 +55,19 @@ const tokenTtlSeconds = 300
 /** A credential with less left is not worth handing out. */
 const worthSeconds = 60
 
-/** @throws {Refusal} `upstream_failed`, `no_authority`, and as `keepToken` */
+/**
+ * What is reused is had at once.
+ *
+ * @throws {Refusal} `upstream_failed`, `no_authority`, and as `keepToken`
+ */
 export function createObtainer(deps: ObtainerDeps) {
   const credentials = createCredentialCache()
   const tokens = createTokenMint(deps)
   const circuits = new Map<string, Circuit>()
 
-  return async (input: ObtainInput): Promise<Obtained> => {
-    const { target } = input.granted
-    const key = keyOf(input.granted)
+  return (input: ObtainInput): Obtained | Promise<Obtained> => {
+    const { target, session } = input.granted
+    const { key } = session
     const held = credentials.get(key)
     if (held && deps.now() < held.freshUntil) {
       count(deps, target, 'reused')
@@ -74,10 +78,10 @@ export function createObtainer(deps: ObtainerDeps) {
       const faster = credentials.get(key)
       if (faster && deps.now() < faster.freshUntil) return { ...faster, reused: true }
       try {
-        const obtained = await exchange(deps, circuitOf(circuits, target), tokens, input)
+        const { requestId, ...obtained } = await exchange(deps, circuitOf(circuits, target), tokens, input)
         credentials.set(key, obtained, deps.now())
         count(deps, target, 'exchanged')
-        return { ...obtained, reused: false }
+        return { ...obtained, reused: false, ...(requestId !== undefined && { requestId }) }
       } catch (error) {
         return insteadOf(error, deps, target, faster)
       }
@@ -111,11 +115,6 @@ function describe({ name, type }: Target, { kind, code, status, requestId, messa
 
 function count({ telemetry }: ObtainerDeps, { name }: Target, result: string): void {
   telemetry.count('apostille_exchanges_total', { target: name, result })
-}
-
-/** What one credential is good for: nothing that another target, identity or session may be given. */
-function keyOf({ target, acting, session }: GrantedExchange): string {
-  return JSON.stringify([target.digest, acting.uri, session])
 }
 
 /** One for each target: clouds fail by region and by tenant. */
@@ -170,9 +169,10 @@ async function exchangeOnce(
   return hold(answer, token, target, begun)
 }
 
-/** A cloud that says no is well; whatever is ours says nothing of it. */
+/** A cloud that says no, or that our clock is wrong, is well; whatever is ours says nothing of it. */
 function report(circuit: Circuit, error: unknown, nowMs: number): void {
-  if (error instanceof CloudError && error.kind !== 'refused') circuit.failed(nowMs)
+  const isAway = error instanceof CloudError && (error.kind === 'unreachable' || error.kind === 'throttled')
+  if (isAway) circuit.failed(nowMs)
   else circuit.succeeded()
 }
 
@@ -204,7 +204,9 @@ function pauseAfter(
 function hold({ credential, requestId }: CloudAnswer, { jti, kid }: JwtSvid, target: Target, begun: Date): Held {
   const lifeMs = credential.expiresAt.getTime() - begun.getTime()
   const freshUntil = new Date(begun.getTime() + Math.max(0, lifeMs * target.document.reuse))
-  return { credential, issued: { jti, kid }, freshUntil, ...(requestId !== undefined && { requestId }) }
+  const { expiresAt } = credential
+  const issued = { jti, kid, ...(credential.type === 'aws' && { credentialId: credential.accessKeyId }), expiresAt }
+  return { credential, issued, freshUntil, ...(requestId !== undefined && { requestId }) }
 }
 
 interface TokenMint {
@@ -273,5 +275,5 @@ export async function mintToken(
 
 /** Of the tokens for a target. */
 export function algorithmFor({ authorities: { jwt } }: Pick<Configuration, 'authorities'>, target: Target) {
-  return algorithmOf(target.document) ?? jwt.algorithms[0] ?? 'ES256'
+  return algorithmOf(target.document, jwt.algorithms) ?? 'ES256'
 }

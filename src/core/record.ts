@@ -148,9 +148,16 @@ function sorted(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || value instanceof Date) return value
   if (Array.isArray(value)) return value.map(sorted)
   const source = value as Readonly<Record<string, unknown>>
+  const names = Object.keys(source)
+  if (isSorted(source, names)) return source
   const target: Record<string, unknown> = {}
-  for (const name of Object.keys(source).sort()) setOwn(target, name, sorted(source[name]))
+  for (const name of names.sort()) setOwn(target, name, sorted(source[name]))
   return target
+}
+
+/** Most come so, and then nothing has to be copied. */
+function isSorted(source: Readonly<Record<string, unknown>>, names: readonly string[]): boolean {
+  return names.every((name, at) => typeof source[name] !== 'object' && (at === 0 || (names[at - 1] ?? '') < name))
 }
 
 /** A claim may be called `__proto__`, and assigning that would be no member. */

@@ -32,12 +32,21 @@ export interface Target {
   readonly actsAs?: SpiffeId
   readonly sessionName?: Template
   readonly tags: readonly (readonly [string, Template])[]
+  /**
+   * What an exchange says of the identity.
+   *
+   * @param variables `identity` of the caller, `target`, `request`
+   * @throws {ExpressionError} where a template comes to nothing that its field takes
+   */
+  readonly sessionOf: (acting: SpiffeId, variables: Variables) => Session
 }
 
 export type TargetSet = ReadonlyMap<string, Target>
 
 /** What an exchange carries of the identity, besides `sub`. */
 export interface Session {
+  /** The same for the same target, identity and session: what was had for one is good for the other. */
+  readonly key: string
   /** AWS only. */
   readonly name?: string
   /** Of the token. */
@@ -89,7 +98,9 @@ function compileTarget(input: TargetInput): Target {
     audience: audienceOf(document),
     ...(actsAs && { actsAs }),
   }
-  return document.type === 'aws' ? { ...common, ...compileAwsTemplates(document, input) } : { ...common, tags: [] }
+  const templates = document.type === 'aws' ? compileAwsTemplates(document, input) : { tags: [] }
+  const target = { ...common, ...templates }
+  return { ...target, sessionOf: createSessionBuilder(target) }
 }
 
 function readActsAs(text: string, trustDomain: TrustDomain, report: (message: string) => void): SpiffeId | undefined {
@@ -132,13 +143,26 @@ const sessionNamePattern = /^[\w+=,.@-]{2,64}$/
 // Values of session tags: at most 256 of letters, digits, spaces and these signs.
 const tagValuePattern = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u
 
-/**
- * What the exchange says of the identity.
- *
- * @param variables `identity` of the caller, `target`, `request`
- * @throws {ExpressionError} where a template comes to nothing that its field takes
- */
-export function buildSession(target: Target, acting: SpiffeId, variables: Variables): Session {
+type Described = Omit<Target, 'sessionOf'>
+
+/** Where no template reads more, an identity's session is remembered as long as somebody else holds the identity. */
+function createSessionBuilder(target: Described): Target['sessionOf'] {
+  const build: Target['sessionOf'] = (acting, variables) => {
+    const said = describeSession(target, acting, variables)
+    return { ...said, key: JSON.stringify([target.digest, acting.uri, said]) }
+  }
+  if (target.sessionName !== undefined || target.tags.length > 0) return build
+  const remembered = new WeakMap<SpiffeId, Session>()
+  return (acting, variables) => {
+    const known = remembered.get(acting)
+    if (known) return known
+    const session = build(acting, variables)
+    remembered.set(acting, session)
+    return session
+  }
+}
+
+function describeSession(target: Described, acting: SpiffeId, variables: Variables): Omit<Session, 'key'> {
   const { document } = target
   if (document.type !== 'aws') return { claims: {} }
   const name = target.sessionName

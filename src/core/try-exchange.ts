@@ -20,7 +20,7 @@ import type { PolicySubject } from './policy.ts'
 import type { RecordEntry } from './record.ts'
 import { Refusal } from './refusal.ts'
 import { isReservedPath } from './spiffe-path.ts'
-import { buildSession, type Target } from './target.ts'
+import type { Target } from './target.ts'
 
 export interface TryExchangeDeps extends MintDeps, Pick<ObtainerDeps, 'exchangeAtCloud' | 'deadline' | 'monotonicMs'> {
   readonly configured: () => Configured
@@ -101,7 +101,7 @@ function grantTrial(
   const subject = bareSubject(caller)
   const request = { operation: 'exchange', time: now, audience: target.audience } as const
   try {
-    const session = buildSession(target, acting, { identity: subject, request, target })
+    const session = target.sessionOf(acting, { identity: subject, request, target })
     return { granted: true, target, subject, acting, session, reason: 'tried by an operator', notes: [] }
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error

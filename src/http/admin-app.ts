@@ -109,7 +109,7 @@ function mountSecrets(app: Hono<AdminEnv>, deps: AdminDeps): void {
       const { status, headers, body } = await route.answer({
         requestId,
         target,
-        contentType: c.req.header('content-type'),
+        contentType: 'application/json',
         readBody: () => c.req.text(),
         asker: (spiffeId) => {
           if (spiffeId !== undefined) throw malformed('spiffe_id: an operator acts as none')

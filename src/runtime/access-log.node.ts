@@ -50,16 +50,20 @@ function nameRoute(path: string): string {
 }
 
 export function createAccessLog({ telemetry, connection, routeOf = (path) => path }: AccessLogDeps): AccessLog {
-  const requestIds = new Map<ServerResponse, string>()
+  // Weak, as a `Map` of what comes and goes is hard on the garbage collector: roster.ts.
+  const requestIds = new WeakMap<ServerResponse, string>()
+  let inFlight = 0
   function begin(request: IncomingMessage, response: ServerResponse, requestId: string): void {
     const startedMs = performance.now()
     // Read now: a connection that is gone does not say who it was.
     const { address } = connection(request)
     requestIds.set(response, requestId)
-    telemetry.gauge('apostille_http_in_flight', requestIds.size)
+    inFlight += 1
+    telemetry.gauge('apostille_http_in_flight', inFlight)
     response.on('close', () => {
       requestIds.delete(response)
-      telemetry.gauge('apostille_http_in_flight', requestIds.size)
+      inFlight -= 1
+      telemetry.gauge('apostille_http_in_flight', inFlight)
       const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
       const asked = routeOf(path)
       const route = nameRoute(asked)

@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerRequest } from 'node:http2'
+import { createRoster, type RosterEntry } from './roster.ts'
 
 export interface Answering {
   /** From here on the request counts, as soon as its body was read, until its answer was given to Node. */
@@ -20,24 +21,36 @@ export interface Answering {
  *   one is cut off for the next one: honest bodies arrive within moments. Default 4,000.
  */
 export function createAnswering(maxUnread = 4_000): Answering {
-  const unread = new Set<IncomingMessage>()
+  const unread = createRoster<IncomingMessage>()
+  const endings = new WeakMap<ServerResponse, () => void>()
   let count = 0
 
-  function awaitBody(request: IncomingMessage): void {
-    unread.add(request)
-    if (unread.size <= maxUnread) return
-    const [oldest] = unread
-    if (oldest === undefined) return
-    unread.delete(oldest)
-    cutOff(oldest)
+  function awaitBody(request: IncomingMessage): RosterEntry<IncomingMessage> {
+    const entry = unread.add(request)
+    const oldest = unread.size() > maxUnread ? unread.oldest() : undefined
+    const late = oldest?.item
+    if (oldest && late) {
+      unread.delete(oldest)
+      cutOff(late)
+    }
+    return entry
+  }
+
+  /**
+   * The `end` of all responses. One for each, a closure as a property of the response, has V8 keep response and request
+   * until its next full collection.
+   */
+  function endAnswer(this: ServerResponse, ...given: unknown[]): ServerResponse {
+    endings.get(this)?.()
+    return Reflect.apply(Object.getPrototypeOf(this).end, this, given)
   }
 
   function begin(request: IncomingMessage, response: ServerResponse): void {
-    const { end } = response
     let counted = false
     let over = false
+    let entry: RosterEntry<IncomingMessage> | undefined
     const whole = () => {
-      unread.delete(request)
+      if (entry) unread.delete(entry)
       if (over || counted) return
       counted = true
       count += 1
@@ -45,18 +58,16 @@ export function createAnswering(maxUnread = 4_000): Answering {
     const done = () => {
       if (over) return
       over = true
-      unread.delete(request)
+      if (entry) unread.delete(entry)
       if (counted) count -= 1
     }
     // Of HTTP/2 `finish` comes when the peer has taken the answer, and of pipelined requests even later.
-    response.end = ((...given: Parameters<typeof end>) => {
-      done()
-      return Reflect.apply(end, response, given)
-    }) as typeof end
+    endings.set(response, done)
+    response.end = endAnswer
     response.on('close', done)
     if (hasBody(request)) {
       request.on('end', whole)
-      awaitBody(request)
+      entry = awaitBody(request)
     } else whole()
   }
 

@@ -91,10 +91,11 @@ async function answerCredentials(deps: LaneDeps, url: string, arrival: Arrival):
   const { request, requestId } = arrival
   const header = (name: string) => headerOf(request, name)
   const call = readCall(requestId, deps.connection(request), { header, bare: true })
-  const [path = '', ...search] = url.split('?')
+  const mark = url.indexOf('?')
   let operation: string | undefined
   try {
-    const query = { target: readTargetName(path), search: search.join('?') }
+    const target = readTargetName(mark < 0 ? url : url.slice(0, mark))
+    const query = { target, search: mark < 0 ? '' : url.slice(mark + 1) }
     operation = 'exchange'
     deps.write(arrival, await credentialsAnswer(deps.gateway, call, query, deps.now()))
   } catch (error) {

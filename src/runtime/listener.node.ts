@@ -15,6 +15,7 @@ import {
 } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import type { ListenAddress } from '../core/listen-address.ts'
+import { createRoster } from './roster.ts'
 import type { TlsMaterial } from './tls-material.node.ts'
 import { cutUndrained } from './undrained.node.ts'
 import { type AnswerUnreadable, answerClientErrors, headerListSize, refuseHeaders } from './unreadable.node.ts'
@@ -138,7 +139,7 @@ function createTlsServer(
 
 /** Has every request end in time, and every answer of HTTP/1.1 that is given during a stop say that it is the last. */
 function bounded({ handle, unreadable }: Pick<ListenerOptions, 'handle' | 'unreadable'>, { requestMs }: Timeouts) {
-  const answering = new Set<ServerResponse>()
+  const answering = createRoster<ServerResponse>()
   let stopping = false
   const lastOf = (response: ServerResponse) => {
     response.shouldKeepAlive = false
@@ -146,8 +147,8 @@ function bounded({ handle, unreadable }: Pick<ListenerOptions, 'handle' | 'unrea
   return {
     answering,
     handle: (request: IncomingMessage, response: ServerResponse): void => {
-      answering.add(response)
-      response.once('close', () => answering.delete(response))
+      const entry = answering.add(response)
+      response.once('close', () => answering.delete(entry))
       if (request.httpVersionMajor === 2) {
         boundStream(request as unknown as Http2ServerRequest, requestMs)
         // Node itself keeps to the limit only once the peer has acknowledged our settings: not for its first requests.

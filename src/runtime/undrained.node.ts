@@ -14,7 +14,7 @@ import { constants, type Http2ServerResponse } from 'node:http2'
  * @param open Responses that are not closed.
  * @returns What ends it.
  */
-export function cutUndrained(open: ReadonlySet<ServerResponse>, drainMs: number): () => void {
+export function cutUndrained(open: Iterable<ServerResponse>, drainMs: number): () => void {
   let endedBefore = new WeakSet<ServerResponse>()
   const look = setInterval(() => {
     const ended = [...open].filter(isUndrained)

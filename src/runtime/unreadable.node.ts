@@ -45,7 +45,7 @@ export function createUnreadableAnswer(newRequestId: () => string, log?: AccessL
 /** In place of the bare status that Node answers over HTTP/1.1. @param answering Responses that are not closed. */
 export function answerClientErrors(
   server: Server | Http2SecureServer,
-  answering: ReadonlySet<ServerResponse>,
+  answering: Iterable<ServerResponse>,
   answer: AnswerUnreadable,
 ): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {

@@ -81,6 +81,36 @@ test.each([
   expect(asked).toBe(outcome === 'ok' ? 3 : 2)
 })
 
+test('a server that ends every connection is asked twice and no more, however many are kept', async () => {
+  let asked = 0
+  let dead = false
+  const arrived: (() => void)[] = []
+  respond = (request, response) => {
+    asked++
+    if (dead) request.socket.destroy()
+    // All are answered together, so that each has a connection of its own.
+    else if (arrived.push(() => response.end('ok')) === 8) for (const answer of arrived) answer()
+  }
+  const client = connect({ connections: 8 })
+  await Promise.all(Array.from({ length: 8 }, () => client.request({ url: server.origin })))
+  asked = 0
+  dead = true
+  await expect(client.request({ url: server.origin })).rejects.toMatchObject({ code: 'network' })
+  expect(asked).toBe(2)
+})
+
+test('no more connections are open at a time than are allowed, and all are kept', async () => {
+  const ports = new Set<number | undefined>()
+  respond = (request, response) => {
+    ports.add(request.socket.remotePort)
+    setImmediate(() => response.end('ok'))
+  }
+  const client = connect({ connections: 6 })
+  for (const many of [30, 6])
+    await Promise.all(Array.from({ length: many }, () => client.request({ url: server.origin })))
+  expect(ports.size).toBe(6)
+})
+
 test('reads an answer without a body', async () => {
   respond = (_, response) => response.writeHead(204).end()
   expect(await connect().request({ url: server.origin })).toMatchObject({ status: 204, text: '' })

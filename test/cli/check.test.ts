@@ -52,10 +52,13 @@ test.concurrent('files that are not there are warnings', async () => {
     '127.0.0.1:0, tls: { certificate: ./tls.pem, key: ./tls.key } }',
   )
   folder.write('tls.key', 'here')
-  const { code, stdout } = await runCli(['check', '--output', 'json', folder.write('apostille.yaml', document)])
+  const target = `{ type: aws, role_arn: 'arn:aws:iam::123456789012:role/x', region: eu-west-1, ca_file: ./sts.pem }`
+  const file = folder.write('apostille.yaml', `${document}targets:\n  s3: ${target}\n`)
+  const { code, stdout } = await runCli(['check', '--output', 'json', file])
   expect(code).toBe(0)
-  expect(JSON.parse(stdout).diagnostics).toEqual([
+  expect(JSON.parse(stdout).diagnostics).toMatchObject([
     { severity: 'warning', line: 4, column: 53, path: 'listen.tls.certificate', message: './tls.pem is not there' },
+    { severity: 'warning', path: 'targets.s3.ca_file', message: './sts.pem is not there' },
   ])
 })
 

@@ -23,6 +23,10 @@ test.each<readonly [string, Readonly<Record<string, unknown>> | undefined, strin
   ['refusals.counted', { count: 7, minute: '2026-11-23T02:00:00Z' }, '7 more in the minute 2026-11-23T02:00:00Z'],
   ['records.prune', { before: '2026-11-23T02:00:00Z' }, 'all before 2026-11-23T02:00:00Z'],
   ['jwt_svid', { requested_spiffe_id: 'spiffe://example.org/a' }, undefined],
+  ['kv.read', { path: 'payments/db', version: 2 }, 'payments/db version 2'],
+  ['kv.destroy', { path: 'payments/db', versions: [1, 2] }, 'payments/db version 1, 2'],
+  ['kv.list', { path: 'payments/' }, 'payments/'],
+  ['kv.list', { path: '' }, undefined],
   ['authority.taint', {}, undefined],
   ['jwt_svid', undefined, undefined],
 ])('%s with %j', (operation, details, summary) => {
@@ -37,6 +41,16 @@ const record: RecordDocument = {
 test('lists and lines show it where a record has no reason', () => {
   expect(formatRecords([record])).toMatch(/ x509 2f9b4bfe0a11…$/)
   expect(formatRecordLine(record)).toBe('2026-11-23 02:00:00Z  granted  authority.taint  x509 2f9b4bfe0a11…  (r)')
+})
+
+test('of a secret both are shown', () => {
+  const read: RecordDocument = {
+    ...record,
+    operation: 'kv.read',
+    reason: 'permitted by team',
+    details: { path: 'a/b', version: 1 },
+  }
+  expect(formatRecords([read])).toMatch(/ a\/b version 1: permitted by team$/)
 })
 
 test('a reason goes before it', () => {

@@ -50,7 +50,7 @@ test.concurrent('svid jwt --out writes the token for its owner only, and shows e
     file: folder.file('jwt'),
   })
   expect(modeOf(folder.file('jwt'))).toBe('600')
-  expect(readFileSync(folder.file('jwt'), 'utf8')).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/)
+  expect(readFileSync(folder.file('jwt'), 'utf8')).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/)
   const text = await runCli(args, { env })
   expect(text.stdout).toMatch(/^spiffe id {2}spiffe:\/\/example\.org\/vm\/web-1\nexpires {4}\S+ \S+Z \(in .+\)\ntoken/)
   expect(text.stdout).not.toContain('eyJ')

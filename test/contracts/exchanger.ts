@@ -142,7 +142,8 @@ export function exchangerContract(under: ExchangerUnderTest): void {
       cloud.script(answer)
       const failure = await failureOf(exchange, exchangeOf(target(), token))
       expect({ kind: failure.kind, code: failure.code }).toEqual({ kind, code })
-      expect(cloud.requests).toHaveLength(1)
+      // A kept connection that is dead is replaced by a new one, once.
+      expect(cloud.requests.length).toBeLessThanOrEqual(code === 'network' ? 2 : 1)
       leaksNothing(failure)
     })
 
@@ -244,7 +245,7 @@ export function exchangerContract(under: ExchangerUnderTest): void {
       const wanted = targetOf({ ...under.target(own.url), ca_file: own.caFile })
       await Promise.all(Array.from({ length: 300 }, () => closable(exchangeOf(wanted, token))))
       expect(own.requests).toHaveLength(300)
-      expect(own.connections()).toBeLessThanOrEqual(128)
+      expect(own.connections()).toBeLessThanOrEqual(64)
       await closable.close()
       await own.close()
     })

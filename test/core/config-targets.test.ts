@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ConfigurationError, parseConfiguration } from '../../src/core/config.ts'
 import { coversAudience } from '../../src/core/identify.ts'
+import { algorithmFor } from '../../src/core/obtain-credential.ts'
 
 const base = `trust_domain: example.org
 issuer: https://id.example.org
@@ -85,6 +86,17 @@ describe('what is wrong with a target is said where it stands', () => {
     expect(problemsOf(text)).toEqual([
       '9:14 targets.t.type: its tokens are RS256, which authorities.jwt.algorithms does not list: list it there',
     ])
+  })
+
+  test.each([
+    ['[ES384, RS256]', 'RS256'],
+    ['[ES384, ES256]', 'ES256'],
+  ])('Google gets the first of %s that it takes', (algorithms, expected) => {
+    const authorities = `authorities: { jwt: { algorithms: ${algorithms}, rs256_audiences: [] } }`
+    const config = parseConfiguration(`${withTarget(`{ type: gcp, provider: ${provider} }`)}\n${authorities}`)
+    const [target] = config.targets.values()
+    if (target === undefined) throw new Error('there is one target')
+    expect(algorithmFor(config, target)).toBe(expected)
   })
 
   test('a policy for a target that is not there says which was meant', () => {

@@ -150,7 +150,13 @@ limits: { refusals: 10, per_identity: 600 }`
   expect(config.warnings.map(({ path, message }) => `${path}: ${message}`)).toEqual([
     "policies[1]: a permit of exchange without `to` is for every target: name them, or write to: '*'",
   ])
-  expect(config.authorities.jwt.rs256_audiences).toEqual(['a', 'b', 'reports', 'api://AzureADTokenExchangeUSGov'])
+  expect(config.authorities.jwt.rs256_audiences).toEqual([
+    ...['a', 'b', 'reports', 'api://AzureADTokenExchangeUSGov', 'https://storage.example'],
+    ...['https:', ''].map(
+      (scheme) =>
+        `${scheme}//iam.googleapis.com/projects/123456789/locations/global/workloadIdentityPools/pool/providers/apostille`,
+    ),
+  ])
   expect(config.metrics?.listen).toEqual({ kind: 'tcp', host: '::', port: 9464 })
 })
 

@@ -42,6 +42,7 @@ test.each([
   ["proof.namespace != 'Has Space'", 'can never match', 0],
   ["proof.namespace in ['a', 'B']", "can never match 'B'", 0],
   ["proof.namespace.startsWith('/ns')", 'can never match', 0],
+  ["request.path == 'payments/db'", 'request has no path here', 8],
   ["request.operation == 'jwt-svid'", 'the operations are x509_svid, jwt_svid', 0],
   [`proof.namespace in [${Array(200).fill("'a'").join(', ')}]`, 'more than 200 nodes', 0],
 ])('refuses %s', (text, message, offset) => {

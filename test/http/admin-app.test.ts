@@ -283,9 +283,9 @@ test('an act whose refusal can not be recorded is answered with that', async () 
 test('a bug is answered 500 and told to the operator', async () => {
   const telemetry = createTelemetryLog()
   const fail = () => Promise.reject(new TypeError('broken'))
-  const app = createAdminApp({ telemetry, newRequestId: () => 'id', status: fail } as unknown as Parameters<
-    typeof createAdminApp
-  >[0])
+  const app = createAdminApp({
+    ...{ telemetry, newRequestId: () => 'id', status: fail, operator: {} },
+  } as unknown as Parameters<typeof createAdminApp>[0])
   const answer = await app.request('/v1/status')
   expect(answer.status).toBe(500)
   expect(await answer.json()).toMatchObject({ code: 'internal', request_id: 'id' })

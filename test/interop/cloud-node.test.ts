@@ -7,6 +7,8 @@ cloudClientSuite({
   language: 'Node',
   open: async () => [process.execPath, program],
   trust: async (caFile) => ({ NODE_EXTRA_CA_CERTS: caFile }),
+  // It warns of its deadline of a second, and waits on.
+  isImpatient: false,
   refusals: {
     // After the provider that we told no it asks the next, which knows no https, and says only what that one said.
     gateway: /Protocol "https:" not supported/,

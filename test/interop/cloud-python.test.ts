@@ -14,6 +14,7 @@ cloudClientSuite({
   language: 'Python',
   open: async () => [await findPython(), program],
   trust: trustOfSystem,
+  isImpatient: true,
   refusals: {
     gateway: /CredentialRetrievalError.*403/,
     aws: /CredentialRetrievalError.*502/,

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, ServerResponse } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
+import { Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Answering, createAnswering } from '../../src/runtime/answering.node.ts'
 import { type Listener, listen } from '../../src/runtime/listener.node.ts'
+import { keptKilobytes } from '../support/small-collections.ts'
 import { createTestAuthority } from '../support/tls.ts'
 import { openSocket, openTls, type WireTarget } from '../support/wire.ts'
 
@@ -157,4 +159,20 @@ test('pipelined answers that wait for the one before them do not count', async (
   begun[0]?.end('first')
   expect(answering.count()).toBe(0)
   socket.destroy()
+})
+
+test('what was answered does not outlive a small collection', () => {
+  const answering = createAnswering()
+  const socket = new Socket()
+  const kept = keptKilobytes((load) => {
+    const request = Object.assign(new IncomingMessage(socket), { load, headers: { 'content-length': '1' } })
+    const response = new ServerResponse(request)
+    answering.begin(request, response)
+    request.emit('end')
+    expect(answering.count()).toBe(1)
+    response.end()
+    response.emit('close')
+  })
+  expect(answering.count()).toBe(0)
+  expect(kept).toBeLessThan(1)
 })

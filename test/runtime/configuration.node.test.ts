@@ -22,6 +22,15 @@ const document = {
     },
     cloud: { type: 'aws', accounts: ['123456789012'], ca_file: 'sts.pem' },
   },
+  targets: {
+    s3: {
+      type: 'aws',
+      role_arn: 'arn:aws:iam::123456789012:role/x',
+      region: 'eu-west-1',
+      ca_file: 'sts.pem',
+      tags: { some_file: 'x' },
+    },
+  },
 }
 
 test('paths start at the folder of the document, wherever the process runs', async () => {
@@ -47,6 +56,7 @@ test('paths start at the folder of the document, wherever the process runs', asy
     token_review: { server: 'https://k.example', token_file: at('token'), ca_file: at('ca.crt') },
   })
   expect(config.authenticators.get('cloud')).toMatchObject({ accounts: ['123456789012'], ca_file: at('sts.pem') })
+  expect(config.targets.get('s3')?.document).toMatchObject({ ca_file: at('sts.pem'), tags: { some_file: 'x' } })
 })
 
 test.each<[string, (file: string) => void, string]>([

@@ -8,6 +8,7 @@ const document = (targets: object) =>
   JSON.stringify({
     trust_domain: 'example.org',
     issuer: 'https://id.example.org',
+    listen: { address: '127.0.0.1:0' },
     store: 'sqlite:./apostille.db',
     seal: { file: './seal.key' },
     authenticators: { first: { type: 'join_token' } },

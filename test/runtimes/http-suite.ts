@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import type { HttpSubject } from '../support/http-subject.ts'
 import { badInput } from './suite/bad-input.ts'
 import { credentials } from './suite/credentials.ts'
+import { kv } from './suite/kv.ts'
 import { proofs } from './suite/proofs.ts'
 import { publishedDocuments } from './suite/published-documents.ts'
 import { routes } from './suite/routes.ts'
@@ -31,5 +32,6 @@ export function httpSuite(runtime: string, open: () => Promise<HttpSubject>): vo
     describe('bad input', () => badInput(run))
     describe('credentials', () => credentials(run))
     describe('token exchange', () => tokenExchange(run))
+    describe('secrets', () => kv(run))
   })
 }

@@ -85,7 +85,20 @@ export const testDocument: Document = {
     away: { type: 'aws', role_arn: roleArn, region: 'eu-west-1', endpoint: 'https://127.0.0.1:9' },
     shut: { type: 'aws', role_arn: roleArn, region: 'eu-west-1' },
   },
-  policies: [{ name: 'builds', permit: 'exchange', to: 'away', when: "identity.path == '/ci/build'" }],
+  policies: [
+    { name: 'builds', permit: 'exchange', to: 'away', when: "identity.path == '/ci/build'" },
+    {
+      name: 'team',
+      permit: ['read', 'write'],
+      when: "identity.path == '/ci/build' && request.path.startsWith('team/')",
+    },
+    {
+      name: 'readers',
+      permit: 'read',
+      when: "identity.path in ['/vm/one', '/ci/reader'] && request.path.startsWith('team/')",
+    },
+    { name: 'closed', forbid: 'read', when: "request.path == 'team/closed'" },
+  ],
 }
 
 export interface GatewayOptions {

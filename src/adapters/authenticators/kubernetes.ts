@@ -95,10 +95,10 @@ function readServiceAccount({ claims, subject }: Pick<ForeignToken, 'claims' | '
   }
   return {
     namespace,
+    ...readOptional(bound, 'node'),
+    ...readOptional(bound, 'pod'),
     service_account: account.name,
     service_account_uid: account.uid,
-    ...readOptional(bound, 'pod'),
-    ...readOptional(bound, 'node'),
   }
 }
 

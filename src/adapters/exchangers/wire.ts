@@ -61,7 +61,7 @@ export interface CloudClients {
 }
 
 /** A thousand workloads that ask at once then wait for each other for some rounds of a cloud's answer. */
-const connections = 32
+const connections = 64
 
 export function createCloudClients(connect: ConnectUpstream): CloudClients {
   const clients = new Map<string, { readonly digest: string; readonly client: HttpClient }>()

@@ -125,13 +125,11 @@ async function openChain(deps: RecordWriterDeps) {
       changes: changing.flatMap(({ change }) => change ?? []),
     })
     if (failed.length === 0) end = records.at(-1) ?? end
-    return new Map(
-      failed.map((index) =>
-        index < spending.length
-          ? [spending[index], 'spent' as const]
-          : [changing[index - spending.length], 'outdated' as const],
-      ),
-    )
+    const outdated = failed.filter((index) => index >= spending.length)
+    // The uses of those that are outdated may be what the others lack: these first, and the others again.
+    if (outdated.length > 0)
+      return new Map(outdated.map((index) => [changing[index - spending.length], 'outdated' as const]))
+    return new Map(failed.map((index) => [spending[index], 'spent' as const]))
   }
   return {
     head: () => ({ chain, sequence: end.sequence, mac: end.mac }),

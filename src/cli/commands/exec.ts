@@ -12,7 +12,7 @@ import type { AzureFacts, TargetType } from '../../runtime/target-facts.node.ts'
 import type { CloudCredential } from '../../sdk/credential-answer.ts'
 import { createFreshKeeper, type KeepFresh } from '../../sdk/fresh.ts'
 import { createJoinEqual } from '../../sdk/join-equal.node.ts'
-import { runChild } from '../child.ts'
+import { catchSignals, runChild } from '../child.ts'
 import { CliError, usageError } from '../cli-error.ts'
 import type { Environment } from '../credential-formats.ts'
 import { describe, isRefusal, startCredentialServer } from '../credential-server.ts'
@@ -98,6 +98,8 @@ async function execute(options: ExecOptions, name: string, args: readonly string
   checkUsage(options)
   const opened = await openTargets(options)
   await using run = new AsyncDisposableStack()
+  const signals = catchSignals()
+  run.defer(signals.stop)
   const folder = await mkdtemp(join(tmpdir(), 'apostille-exec-'))
   run.defer(() => rm(folder, { recursive: true, force: true }))
   const secret = randomBytes(32).toString('base64url')
@@ -113,7 +115,12 @@ async function execute(options: ExecOptions, name: string, args: readonly string
   const added = await Promise.all(opened.map((one) => prepare(one, place, options, run)))
   const types = opened.map(({ type }) => type)
   // Awaited here, as what it needs is taken away at the return.
-  return await runChild(name, args, childEnvironment(process.env, types, Object.assign({}, ...added) as Environment))
+  return await runChild(
+    name,
+    args,
+    childEnvironment(process.env, types, Object.assign({}, ...added) as Environment),
+    signals,
+  )
 }
 
 function checkUsage({ tokenFile, tenant, clientId }: ExecOptions): void {

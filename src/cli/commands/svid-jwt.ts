@@ -111,7 +111,8 @@ function show(output: Output, svid: JwtSvidDocument): void {
 }
 
 async function save(output: Output, { token, ...svid }: JwtSvidDocument, file: string): Promise<void> {
-  await writeFileWhole(file, `${token}\n`, 0o600)
+  // Without a line end: SDKs of AWS and Google send the file as it is.
+  await writeFileWhole(file, token, 0o600)
   output.result({ ...svid, file }, () =>
     formatFields([
       ['spiffe id', svid.spiffe_id],

@@ -131,3 +131,30 @@ describe('the seal key', () => {
     expect(() => createSealedKeys({ sealKey: randomBytes(16), trustDomain: 'a', randomBytes })).toThrow(SealError)
   })
 })
+
+describe('bytes', () => {
+  const bytes = (text: string) => Buffer.from(text)
+
+  test('are what they were once they are opened, and are wiped when they are sealed', async () => {
+    const given = bytes('planted-value')
+    const sealed = await keys.sealBytes('kv/a#1', given)
+    expect(given.equals(Buffer.alloc(given.length))).toBe(true)
+    expect(Buffer.from(sealed.slice(3), 'base64url').toString('latin1')).not.toContain('planted')
+    expect(Buffer.from(await keys.openBytes('kv/a#1', sealed)).toString()).toBe('planted-value')
+    expect(Buffer.from(await keys.openBytes('n', await keys.sealBytes('n', bytes('')))).toString()).toBe('')
+  })
+
+  test('do not open as those of another name or trust domain, under another key, or as a secret', async () => {
+    const sealed = await keys.sealBytes('kv/a#1', bytes('x'))
+    const elsewhere = createSealedKeys({ sealKey, trustDomain: 'other.example', randomBytes })
+    const otherKey = createSealedKeys({ sealKey: randomBytes(32), trustDomain: 'example.org', randomBytes })
+    for (const attempt of [
+      keys.openBytes('kv/a#2', sealed),
+      elsewhere.openBytes('kv/a#1', sealed),
+      otherKey.openBytes('kv/a#1', sealed),
+      keys.openSecret('kv/a#1', sealed),
+      keys.openBytes('s', await keys.createSecret('s')),
+    ])
+      await expect(attempt).rejects.toBeInstanceOf(SealError)
+  })
+})

@@ -243,3 +243,34 @@ test('a queue that is full refuses, and takes again once it is empty', async () 
   expect(await again).toBe('stored')
   expect((await storedIds()).length).toBe(11)
 })
+
+describe('a document that changes with a record', () => {
+  const change = (expected: number, body: string) => ({ name: 'kv/a', expected, body })
+
+  test('is written in the same batch', async () => {
+    const writer = await createWriter()
+    expect(await writer.append([entry('a')], undefined, change(0, 'one'))).toBe('stored')
+    expect(batches).toMatchObject([{ spends: [], changes: [change(0, 'one')] }])
+    expect(await store.readDocument('kv/a')).toEqual({ version: 1, body: 'one' })
+  })
+
+  test('of several in one turn the first is kept, and the others are told, with the others of the turn kept', async () => {
+    const writer = await createWriter()
+    await createToken('t', 1)
+    const spend = { id: 't', at: noon }
+    const outcomes = await Promise.all([
+      writer.append([entry('a')]),
+      writer.append([entry('b')], undefined, change(0, 'b')),
+      writer.append([entry('c')], spend, change(0, 'c')),
+      writer.append([entry('d')], spend),
+      writer.append([entry('e')], spend, { name: 'kv/e', expected: 0, body: 'e' }),
+      writer.append([entry('f')]),
+    ])
+    expect(outcomes[0]).toBe('stored')
+    expect(outcomes).toEqual(['stored', 'stored', 'outdated', 'stored', 'spent', 'stored'])
+    expect(await storedIds()).toEqual(['a', 'b', 'd', 'f'])
+    expect(await store.readDocument('kv/a')).toEqual({ version: 1, body: 'b' })
+    expect((await store.readDocument('kv/e')).version).toBe(0)
+    expect(await isWhole()).toBe(true)
+  })
+})

@@ -36,6 +36,8 @@ export interface CloudClient {
   readonly open: () => Promise<readonly [command: string, ...args: readonly string[]]>
   /** Variables with which it trusts the authority of a PEM file. */
   readonly trust: (caFile: string, folder: string) => Promise<Environment>
+  /** Whether its SDK of AWS asks the gateway again when it has no answer after 3 seconds. */
+  readonly isImpatient: boolean
   /** What it says when the cloud or the gateway gives nothing. */
   readonly refusals: Readonly<Record<'gateway' | 'aws' | 'azure' | 'google', RegExp>>
 }
@@ -62,7 +64,8 @@ export function cloudClientSuite(client: CloudClient): void {
     world = await openCloudWorld(stack)
     const home = join(world.folder, 'home')
     await mkdir(home)
-    base = { HOME: home, ...(await client.trust(world.caFile, world.folder)) }
+    // Without a project, Google's library for Node looks for one as far as the metadata service of a virtual machine.
+    base = { HOME: home, GOOGLE_CLOUD_PROJECT: 'example', ...(await client.trust(world.caFile, world.folder)) }
   }, buildDeadlineMs)
 
   beforeEach(() => {
@@ -211,7 +214,7 @@ export function cloudClientSuite(client: CloudClient): void {
     async function configure(document: object): Promise<Environment> {
       const file = join(world.folder, 'google.json')
       await writeFile(file, JSON.stringify(document))
-      return { GOOGLE_APPLICATION_CREDENTIALS: file, GOOGLE_CLOUD_PROJECT: 'example', NO_GCE_CHECK: 'true' }
+      return { GOOGLE_APPLICATION_CREDENTIALS: file }
     }
     const configFlags = () => ['--config', join(world.gateway.folder, 'apostille.yaml')]
 
@@ -273,13 +276,17 @@ export function cloudClientSuite(client: CloudClient): void {
       expect(await lastRecords(1)).toMatchObject([{ operation: 'exchange', decision: 'granted' }])
     })
 
-    test('slow, so that the SDK gives up and asks again, is asked once, and the SDK gets the answer', async () => {
+    test('slow, so that an impatient SDK gives up and asks again, is asked once, and the SDK gets the answer', async () => {
       const worker = fresh()
       const before = world.sts.requests.length
       world.sts.inject({ kind: 'delay', ms: 3000 })
       expect(await ask('aws', await container(worker))).toEqual({ arn: assumed(worker) })
       const actions = world.sts.requests.slice(before).map(({ fields }) => fields['Action'])
       expect(actions).toEqual(['AssumeRoleWithWebIdentity', 'GetCallerIdentity'])
+      const asked = (await world.gateway.records()).filter(
+        ({ operation, spiffe_id }) => operation === 'exchange' && spiffe_id === idOf(worker),
+      )
+      expect(asked.length > 1).toBe(client.isImpatient)
     })
 
     test.each([
@@ -309,7 +316,7 @@ export function cloudClientSuite(client: CloudClient): void {
       ['bucket', 'google', 'google', { kind: 'throttle' }, 0],
       ['bucket', 'google', 'google', { kind: 'unavailable', status: 500 }, 1],
       ['bucket', 'google', 'google', { kind: 'reset' }, 2],
-    ])('for a moment is not noticed below `exec` either: %s, %s', async (target, sdk, cloud, fault, index) => {
+    ])('for a moment is not noticed below `exec` either: %s, %s, %s, %j', async (target, sdk, cloud, fault, index) => {
       const worker = others[index] ?? payments
       world[cloud].inject(fault)
       const args = [main, 'exec', '--target', target, ...proof(await world.writeToken(worker)), '--', ...command, sdk]

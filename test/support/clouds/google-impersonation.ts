@@ -107,7 +107,8 @@ export const googleImpersonationRules: readonly Rule<ImpersonationContext, Googl
     name: 'impersonation_delegates',
     source: methodPage,
     check({ body }) {
-      const { delegates = [] } = body ?? {}
+      // Null is a field that is not set: https://protobuf.dev/programming-guides/json/ ; Google's library for Python sends it.
+      const delegates = body?.['delegates'] ?? []
       const isRight = (item: unknown) => typeof item === 'string' && /^projects\/-\/serviceAccounts\/[^/]+$/.test(item)
       return Array.isArray(delegates) && delegates.every(isRight) ? undefined : invalidArgument('Invalid delegates.')
     },
