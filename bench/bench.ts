@@ -56,7 +56,10 @@ export async function openBench(options: {
       return cloud
     },
     async close() {
-      await cloud?.then(({ close }) => close())
+      await cloud?.then(
+        ({ close }) => close(),
+        () => undefined,
+      )
       const started = await Promise.allSettled(servers.values())
       await Promise.all(started.map((server) => (server.status === 'fulfilled' ? server.value.close() : undefined)))
       await rm(folder, { recursive: true, force: true })

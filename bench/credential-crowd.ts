@@ -17,7 +17,7 @@ export const credentialCrowd: Figure = {
   rows: [
     {
       name: 'credential-crowd',
-      what: `exchanges for ${workloads} workloads that ask at once, twice each, for one target: at most so many for one of them`,
+      what: `${workloads} workloads ask at once, twice each, for one target: the most exchanges that one identity took`,
       unit: 'exchanges',
       bound: { kind: 'at most', required: 1 },
     },

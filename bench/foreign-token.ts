@@ -10,6 +10,7 @@ import type { Figure } from './figure.ts'
 import { runOpenLoop } from './offered-load.ts'
 import { type Base, measureBase } from './openssl-speed.ts'
 import { jwtRequest } from './request.ts'
+import { cpuSeconds } from './server-process.ts'
 import { issuer } from './workload.ts'
 
 const warmUpSeconds = 0.3
@@ -24,18 +25,21 @@ export const foreignToken: Figure = {
     },
   ],
   async prepare(bench) {
-    const { port } = await bench.server({ rules: 1, tls: false, domains: [bench.workload.foreign] })
+    const { port, pid } = await bench.server({ rules: 1, tls: false, domains: [bench.workload.foreign] })
     const base = await measureBase(cores.server)
     await exchange(bench, port, base, bench.sliceSeconds * 3)
     return async () => {
       const base = await measureBase(cores.server)
+      const busyBefore = cpuSeconds(pid)
       const { accepted, acceptedP50Ms, acceptedP99Ms } = await exchange(bench, port, base, bench.sliceSeconds)
+      const busy = cpuSeconds(pid) - busyBefore
       return {
         values: { 'foreign-token': accepted / base.signs },
         seen: {
           perSecond: accepted,
           signs: base.signs,
           ofCheckedSigns: accepted / base.checkedSigns,
+          cpuMicroseconds: (busy * 1e6) / (accepted * (bench.sliceSeconds + warmUpSeconds)),
           p50Ms: acceptedP50Ms,
           p99Ms: acceptedP99Ms,
         },

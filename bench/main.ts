@@ -29,6 +29,7 @@ import { opensslVersion } from './openssl-speed.ts'
 import { overload } from './overload.ts'
 import { serverProgram } from './server-process.ts'
 import { start } from './start.ts'
+import { startWithTargets } from './start-with-targets.ts'
 import { svidBatch } from './svid-batch.ts'
 import { formatNumber, formatTable } from './table.ts'
 import { x509Library } from './x509-library.ts'
@@ -50,6 +51,7 @@ const figures: readonly Figure[] = [
   federatedDomains,
   credential,
   credentialCrowd,
+  startWithTargets,
 ]
 
 const { values: options } = parseArgs({

@@ -9,7 +9,10 @@ import type { Figure } from './figure.ts'
 import { runOpenLoop } from './offered-load.ts'
 import type { OpenLoopPlan } from './open-loop.ts'
 import { jwtRequest } from './request.ts'
+import { cpuSeconds, type ServerProcess } from './server-process.ts'
 import { issuer } from './workload.ts'
+
+const warmUpSeconds = 0.3
 
 type Proof = Pick<OpenLoopPlan, 'tls' | 'requests'>
 
@@ -24,25 +27,35 @@ export const mtls: Figure = {
   ],
   async prepare(bench) {
     const { foreign } = bench.workload
-    const { port } = await bench.server({ rules: 1, tls: true, domains: [foreign] })
+    const server = await bench.server({ rules: 1, tls: true, domains: [foreign] })
     const bearer: Proof = { tls: {}, requests: foreign.createTokens(issuer, 1).map(jwtRequest) }
     const certificate: Proof = { tls: foreign.certificate, requests: [jwtRequest(undefined)] }
-    for (const proof of [bearer, certificate]) await perSecond(bench, port, proof, bench.sliceSeconds * 3)
+    for (const proof of [bearer, certificate]) await measure(bench, server, proof, bench.sliceSeconds * 3)
     let isBearerFirst = false
     return async () => {
       // What a machine does to the second of two slices is not to be held against one of them.
       isBearerFirst = !isBearerFirst
-      const early = isBearerFirst ? await perSecond(bench, port, bearer) : undefined
-      const shown = await perSecond(bench, port, certificate)
-      const base = early ?? (await perSecond(bench, port, bearer))
-      return { values: { mtls: shown / base }, seen: { perSecond: shown, base } }
+      const early = isBearerFirst ? await measure(bench, server, bearer) : undefined
+      const shown = await measure(bench, server, certificate)
+      const base = early ?? (await measure(bench, server, bearer))
+      return {
+        values: { mtls: shown.perSecond / base.perSecond },
+        seen: {
+          perSecond: shown.perSecond,
+          base: base.perSecond,
+          cpuMicroseconds: shown.cpuMicroseconds,
+          baseCpuMicroseconds: base.cpuMicroseconds,
+        },
+      }
     }
   },
 }
 
-async function perSecond(bench: Bench, port: number, proof: Proof, seconds = bench.sliceSeconds): Promise<number> {
-  const plan = { ...proof, port, connections: 32, warmUpSeconds: 0.3, seconds }
+async function measure(bench: Bench, { port, pid }: ServerProcess, proof: Proof, seconds = bench.sliceSeconds) {
+  const plan = { ...proof, port, connections: 32, warmUpSeconds, seconds }
+  const busyBefore = cpuSeconds(pid)
   const { accepted, failed, refused } = await runOpenLoop(bench.folder, plan)
   if (failed + refused > 0) throw new Error('requests over TLS failed')
-  return accepted
+  const busy = cpuSeconds(pid) - busyBefore
+  return { perSecond: accepted, cpuMicroseconds: (busy * 1e6) / (accepted * (seconds + warmUpSeconds)) }
 }

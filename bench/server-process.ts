@@ -31,6 +31,8 @@ export interface ServerChoice {
   readonly bundles?: BundleServer
   /** What its workloads can be exchanged for; nothing by default. */
   readonly targets?: Targets
+  /** For Node itself, as in NODE_OPTIONS. */
+  readonly nodeOptions?: string
 }
 
 const root = join(import.meta.dirname, '..')
@@ -61,7 +63,10 @@ export async function startServerProcess(
   const logFile = join(folder, 'log.jsonl')
   const log = await open(logFile, 'w')
   const startedMs = performance.now()
-  const child = spawnOn(cores.server, [...serverProgram().command, config], { stdio: ['ignore', log.fd, log.fd] })
+  const child = spawnOn(cores.server, [...serverProgram().command, config], {
+    stdio: ['ignore', log.fd, log.fd],
+    ...(choice.nodeOptions !== undefined && { env: { ...process.env, NODE_OPTIONS: choice.nodeOptions } }),
+  })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const startMs = await untilReady(startedMs, port, logFile, () => child.exitCode !== null).catch((error: unknown) => {
     child.kill('SIGKILL')

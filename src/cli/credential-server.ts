@@ -113,10 +113,11 @@ export async function startCredentialServer(deps: CredentialServerDeps): Promise
 async function answer(deps: CredentialServerDeps, host: string, request: IncomingMessage): Promise<Answer> {
   // A page in a browser may reach this port by a name of its own.
   if (request.headers.host !== host) return { status: 421, body: problem('misdirected', 'wrong host') }
-  const url = new URL(request.url ?? '/', `http://${host}`)
-  const type = url.pathname.slice(1) as TargetType
+  const url = URL.parse(request.url ?? '/', `http://${host}`)
+  const type = url?.pathname.slice(1) as TargetType
   const get = Object.hasOwn(protocols, type) ? deps.get[type] : undefined
-  if (get === undefined) return { status: 404, body: problem('not_found', 'there is nothing here') }
+  if (url?.host !== host || get === undefined)
+    return { status: 404, body: problem('not_found', 'there is nothing here') }
   const { method, readSecret, format } = protocols[type]
   if (request.method !== method) return { status: 405, body: problem('method_not_allowed', `expected ${method}`) }
   const shown = await readSecret(request)

@@ -26,6 +26,7 @@ export const removedVariables: Readonly<Record<TargetType, readonly string[]>> =
     'AWS_WEB_IDENTITY_TOKEN_FILE',
     'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
     'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
+    'AWS_BEARER_TOKEN_BEDROCK',
   ],
   azure: [
     'AZURE_TENANT_ID',

@@ -19,6 +19,7 @@ export interface RecordDocument {
   readonly code?: string
   readonly reason?: string
   readonly spiffe_id?: string
+  readonly target?: string
   readonly details?: Readonly<Record<string, unknown>>
   readonly [name: string]: unknown
 }
@@ -104,9 +105,13 @@ export function formatRecordInFull(record: RecordDocument): string {
   )
 }
 
-function reasonOf({ operation, code, reason, details }: RecordDocument): string {
+function reasonOf({ operation, code, reason, details, target }: RecordDocument): string {
   const about = summariseDetails(operation, details)
-  // Why a secret was read says little without which.
-  const said = operation.startsWith('kv.') ? [about, reason] : [reason ?? about]
+  // Why a secret was read says little without which, and an exchange little without for what.
+  const said = operation.startsWith('kv.') ? [about, reason] : [nameTarget(target, reason), reason ?? about]
   return [code, ...said].filter((part) => part !== undefined).join(': ')
+}
+
+function nameTarget(target: string | undefined, reason = ''): string | undefined {
+  return target === undefined || reason.includes(target) ? undefined : target
 }

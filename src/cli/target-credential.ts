@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { ApostilleError } from '../sdk/apostille-error.ts'
 import { type CloudCredential, type JwtSvid, readCredential, readJwtSvid } from '../sdk/credential-answer.ts'
 import { CliError } from './cli-error.ts'
@@ -22,7 +23,7 @@ export interface TargetAnswer {
 /** The proof is read anew each time. @throws {CliError} as {@link openServerWithProof}, `unexpected_answer` */
 export async function fetchCredential(options: IdentityOptions, target: string): Promise<TargetAnswer> {
   const call = await openServerWithProof(options)
-  const text = await call({ method: 'GET', path: credentialPath(options, target) })
+  const text = await unlessOverloaded(() => call({ method: 'GET', path: credentialPath(options, target) }))
   const document = readJsonAnswer<Readonly<Record<string, unknown>>>(text)
   return { document, credential: translate(() => readCredential(document)) }
 }
@@ -37,8 +38,24 @@ export function credentialPath({ spiffeId }: IdentityOptions, target: string): s
 export async function fetchJwtSvid(options: IdentityOptions, audience: string): Promise<JwtSvid> {
   const call = await openServerWithProof(options)
   const body = { audience: [audience], spiffe_id: options.spiffeId }
-  const text = await call({ method: 'POST', path: '/v1/svid/jwt', body })
+  const text = await unlessOverloaded(() => call({ method: 'POST', path: '/v1/svid/jwt', body }))
   return translate(() => readJwtSvid(readJsonAnswer(text)))
+}
+
+const maxAttempts = 5
+const firstPauseMs = 500
+
+/** Pods that start together are told to come back in a moment, and an SDK or a supervisor would take that for a failure. */
+async function unlessOverloaded<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask()
+    } catch (error) {
+      const passes = error instanceof CliError && error.code === 'overloaded' && attempt < maxAttempts
+      if (!passes) throw error
+      await pause(Math.random() * firstPauseMs * 2 ** (attempt - 1))
+    }
+  }
 }
 
 function translate<T>(read: () => T): T {

@@ -10,7 +10,10 @@ export interface Circuit {
   /** How long it stays open, in milliseconds; 0: go on. When the time is over one attempt is let through. */
   readonly openForMs: (nowMs: number) => number
   readonly succeeded: () => void
+  /** Of an attempt that began before it opened nothing new is learnt. */
   readonly failed: (nowMs: number) => void
+  /** An attempt came to an end that says nothing of it. */
+  readonly abandoned: () => void
 }
 
 export interface CircuitLimits {
@@ -22,7 +25,7 @@ export interface CircuitLimits {
 
 const defaults: CircuitLimits = { failures: 5, firstMs: 5_000, longestMs: 60_000 }
 
-/** Each failure after it opened doubles how long it stays so; a success closes it. */
+/** Each attempt that fails when it was open doubles how long it stays so; a success closes it. */
 export function createCircuit(limits: CircuitLimits = defaults): Circuit {
   let failures = 0
   let pauseMs = 0
@@ -43,7 +46,11 @@ export function createCircuit(limits: CircuitLimits = defaults): Circuit {
       pauseMs = 0
       trying = false
     },
+    abandoned() {
+      trying = false
+    },
     failed(nowMs) {
+      if (nowMs < openUntilMs) return
       failures += 1
       trying = false
       if (failures < limits.failures) return

@@ -10,7 +10,9 @@ import { durationField } from './config-fields.ts'
 import type { Found } from './config-source.ts'
 
 const path = z.string().min(1).max(4096)
-const httpsUrl = z.url({ protocol: /^https$/, error: 'expected an https URL' })
+const httpsUrl = z
+  .url({ protocol: /^https$/, error: 'expected an https URL' })
+  .refine(isPlainUrl, { error: 'expected a URL without user, query and fragment' })
 const template = z.string().min(1).max(2048)
 
 /** For an endpoint that is not the cloud's public one. */
@@ -35,6 +37,14 @@ const roleArn = z
 /** In UTF-16 units, inline policy and ARNs together. */
 const maxSessionPolicy = 2048
 
+/** `aws:` is for keys of AWS itself. */
+const tagKey = z
+  .string()
+  .regex(
+    /^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/iu,
+    'expected a tag key: 1 to 128 letters, digits, spaces and _.:/=+-@, which does not begin with aws:',
+  )
+
 const sessionPolicy = z.union(
   [
     z.string().min(2).max(maxSessionPolicy).refine(isJsonObject, { error: 'expected a JSON object' }),
@@ -55,7 +65,7 @@ const aws = z.strictObject({
     .array(z.string().regex(/^arn:[a-z-]+:iam::(?:\d{12}|aws):policy\/.+$/))
     .max(10)
     .default([]),
-  tags: z.record(z.string().min(1).max(128), template).default({}),
+  tags: z.record(tagKey, template).default({}),
   transitive_tags: z.array(z.string()).default([]),
   source_identity: z.boolean().default(false),
   algorithm: z.enum(['ES256', 'ES384', 'RS256']).optional(),
@@ -72,7 +82,9 @@ const uuid = z
 
 const azure = z.strictObject({
   type: z.literal('azure'),
-  tenant: z.string().regex(/^[A-Za-z0-9.-]{1,253}$/, 'expected the id or the domain of a tenant'),
+  tenant: z
+    .string()
+    .regex(/^(?=.{1,253}$)[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*$/, 'expected the id or the domain of a tenant'),
   client_id: uuid,
   scopes: z
     .array(z.string().regex(/^\S+\/\.default$/, 'expected a scope that ends in /.default'))
@@ -99,9 +111,9 @@ const gcp = z.strictObject({
   scopes: z.array(z.url()).min(1).default(['https://www.googleapis.com/auth/cloud-platform']),
   service_account: z
     .string()
-    .regex(/^[a-z0-9.-]+@[a-z0-9.-]+$/, 'expected the address of a service account')
+    .regex(/^[a-z0-9][a-z0-9.-]*@[a-z0-9.-]+$/, 'expected the address of a service account')
     .optional(),
-  lifetime: durationField.default(3600),
+  lifetime: durationField.optional(),
   universe: z
     .string()
     .regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/, 'expected a domain such as googleapis.com')
@@ -120,6 +132,11 @@ export type GcpTargetDocument = z.output<typeof gcp>
 export type TargetDocument = z.output<typeof targetSchema>
 export type TargetType = TargetDocument['type']
 
+function isPlainUrl(text: string): boolean {
+  const url = URL.parse(text)
+  return url === null || [url.username, url.password, url.search, url.hash].every((part) => part === '')
+}
+
 function isJsonObject(text: string): boolean {
   try {
     const value: unknown = JSON.parse(text)
@@ -127,6 +144,13 @@ function isJsonObject(text: string): boolean {
   } catch {
     return false
   }
+}
+
+const defaultLifetimeSeconds = 3600
+
+/** Of the access tokens of the service account. */
+export function lifetimeSecondsOf({ lifetime = defaultLifetimeSeconds }: GcpTargetDocument): number {
+  return lifetime
 }
 
 /** The audience of the tokens that are exchanged for this target. */
@@ -147,6 +171,7 @@ export function audiencesOf(target: TargetDocument): readonly string[] {
 }
 
 interface TargetSurroundings {
+  readonly issuer?: string | undefined
   readonly targets: ReadonlyMap<string, TargetDocument>
   readonly authorities?: { readonly jwt: { readonly algorithms: readonly SignatureAlgorithm[] } } | undefined
 }
@@ -155,11 +180,10 @@ const minAwsDurationSeconds = 900
 const maxDurationSeconds = 12 * 3600
 
 /** What the keys of a target mean to each other and to the rest. */
-export function findTargetProblems({ targets, authorities }: TargetSurroundings): readonly Found[] {
+export function findTargetProblems({ targets, issuer, authorities }: TargetSurroundings): readonly Found[] {
   return [...targets].flatMap(([name, target]) => {
     const at = (key: string, message: string): Found => ({ path: ['targets', name, key], message })
-    const own =
-      target.type === 'aws' ? findAwsProblems(target, at) : target.type === 'gcp' ? findGcpProblems(target, at) : []
+    const own = [...findOwnAudience(target, issuer, at), ...findProblemsOfType(target, at)]
     if (authorities === undefined || algorithmOf(target, authorities.jwt.algorithms) !== undefined) return own
     const asked = target.type === 'azure' ? undefined : target.algorithm
     const taken = asked ?? takenBy[target.type].join(' or ')
@@ -181,30 +205,78 @@ export function algorithmOf(
   ours: readonly SignatureAlgorithm[],
 ): SignatureAlgorithm | undefined {
   const asked = target.type === 'azure' ? undefined : target.algorithm
-  const taken: readonly SignatureAlgorithm[] = asked === undefined ? takenBy[target.type] : [asked]
-  return ours.find((algorithm) => taken.includes(algorithm))
+  return ours.find((algorithm) => (asked === undefined ? takesAlgorithm(target, algorithm) : algorithm === asked))
+}
+
+/** Whether its cloud takes tokens that are signed so. */
+export function takesAlgorithm({ type }: TargetDocument, algorithm: SignatureAlgorithm): boolean {
+  const taken: readonly SignatureAlgorithm[] = takenBy[type]
+  return taken.includes(algorithm)
 }
 
 type At = (key: string, message: string) => Found
 
+/** Whoever a cloud is would have a proof of the workload: a JWT-SVID of ours whose only audience is our issuer. */
+function findOwnAudience(target: TargetDocument, issuer: string | undefined, at: At): readonly Found[] {
+  if (issuer === undefined || withoutSlash(audienceOf(target)) !== withoutSlash(issuer)) return []
+  return [at('audience', 'this is our own issuer: with its token the cloud could ask here in the name of the workload')]
+}
+
+const withoutSlash = (text: string) => text.replace(/\/$/, '')
+
+function findProblemsOfType(target: TargetDocument, at: At): readonly Found[] {
+  if (target.type === 'aws') return findAwsProblems(target, at)
+  return target.type === 'gcp' ? findGcpProblems(target, at) : []
+}
+
+/** Of regions whose names say so; the others are of `aws`. */
+const partitions: readonly (readonly [start: string, partition: string])[] = [
+  ['cn-', 'aws-cn'],
+  ['us-gov-', 'aws-us-gov'],
+  ['eusc-', 'aws-eusc'],
+  ['us-iso-', 'aws-iso'],
+  ['us-isob-', 'aws-iso-b'],
+  ['eu-isoe-', 'aws-iso-e'],
+  ['us-isof-', 'aws-iso-f'],
+  ['eu-isof-', 'aws-iso-f'],
+]
+
+function partitionOf(region: string): string {
+  return partitions.find(([start]) => region.startsWith(start))?.[1] ?? 'aws'
+}
+
 function findAwsProblems(target: AwsTargetDocument, at: At): readonly Found[] {
   const { session_duration: duration, session_policy: policy = '', session_policy_arns: arns, tags } = target
   const found: Found[] = []
+  const [, partition = ''] = target.role_arn.split(':')
+  if (partitionOf(target.region) !== partition)
+    found.push(at('region', `the role is of partition ${partition}, and this region of ${partitionOf(target.region)}`))
   if (duration < minAwsDurationSeconds || duration > maxDurationSeconds)
     found.push(at('session_duration', 'AWS takes 15m to 12h, and no more than the role allows'))
   if (policy.length + arns.join('').length > maxSessionPolicy)
     found.push(at('session_policy', `AWS takes at most ${maxSessionPolicy} characters, session_policy_arns included`))
-  if (Object.keys(tags).length > 50) found.push(at('tags', 'AWS takes at most 50 tags'))
+  const keys = Object.keys(tags)
+  if (keys.length > 50) found.push(at('tags', 'AWS takes at most 50 tags'))
+  if (new Set(keys.map((key) => key.toLowerCase())).size < keys.length)
+    found.push(at('tags', 'two keys differ in capitals only, and AWS takes them for one'))
   for (const key of target.transitive_tags)
     if (!Object.hasOwn(tags, key)) found.push(at('transitive_tags', `${key} is none of tags`))
   return found
 }
 
-function findGcpProblems({ service_account: account, lifetime, impersonation_url: url }: GcpTargetDocument, at: At) {
+function findGcpProblems(target: GcpTargetDocument, at: At): readonly Found[] {
+  const { service_account: account, lifetime = 0, impersonation_url: url } = target
   const found: Found[] = []
   if (lifetime > maxDurationSeconds)
     found.push(at('lifetime', 'Google takes at most 12h, and above 1h only by organization policy'))
-  if (account === undefined && url !== undefined)
-    found.push(at('impersonation_url', 'it is for a service account: add service_account'))
+  if (account === undefined)
+    for (const key of ['lifetime', 'impersonation_url'] as const)
+      if (target[key] !== undefined) found.push(at(key, 'it is for a service account: add service_account'))
+  if (
+    account !== undefined &&
+    url?.endsWith(':generateAccessToken') &&
+    !url.endsWith(`/${account}:generateAccessToken`)
+  )
+    found.push(at('impersonation_url', `it is for another service account than ${account}`))
   return found
 }

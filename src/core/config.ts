@@ -235,7 +235,7 @@ function compile(document: ReadableDocument) {
     targets: [...document.targets.keys(), ...document.brokenTargets],
   }
   const targets = compileTargets(document.targets, { ...known, trustDomain: document.trust_domain })
-  const policies = compilePolicies(policyInputs(document), known)
+  const policies = compilePolicies(policyInputs(document), { ...known, trustDomain: document.trust_domain })
   return {
     rules: rules.rules,
     targets: targets.targets,

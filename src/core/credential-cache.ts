@@ -11,7 +11,16 @@ export interface HeldCredential {
   /** What records say of it: `jti` and `kid` are of the token that it was had for. */
   readonly issued: IssuedCredential
   /** Until then it is handed out without asking the cloud. */
-  readonly freshUntil: Date
+  readonly freshUntil: Moment
+  /** Until then it is worth handing out while the cloud is away. */
+  readonly worthUntil: Moment
+}
+
+/** A point in time on both clocks, and the first of the two counts: the wall's may be set back, the other may stand still. */
+export interface Moment {
+  readonly at: Date
+  /** Milliseconds of a clock that only grows. */
+  readonly ms: number
 }
 
 export interface CredentialCache {
@@ -28,7 +37,7 @@ export function createCredentialCache(): CredentialCache {
   let bytes = 0
 
   function forget(key: string, entry: HeldCredential): void {
-    if (held.delete(key)) bytes -= sizeOf(entry)
+    if (held.delete(key)) bytes -= sizeOf(key, entry)
   }
 
   return {
@@ -37,16 +46,17 @@ export function createCredentialCache(): CredentialCache {
       const replaced = held.get(key)
       if (replaced) forget(key, replaced)
       for (const [oldKey, old] of held) {
-        const full = held.size >= maxEntries || bytes + sizeOf(entry) > maxBytes
+        const full = held.size >= maxEntries || bytes + sizeOf(key, entry) > maxBytes
         if (!full && now < old.credential.expiresAt) break
         forget(oldKey, old)
       }
       held.set(key, entry)
-      bytes += sizeOf(entry)
+      bytes += sizeOf(key, entry)
     },
   }
 }
 
-function sizeOf({ credential }: HeldCredential): number {
-  return credential.type === 'aws' ? credential.sessionToken.length : credential.accessToken.length
+/** A key holds the tags of a session, whose values may be the workload's. */
+function sizeOf(key: string, { credential }: HeldCredential): number {
+  return key.length + (credential.type === 'aws' ? credential.sessionToken.length : credential.accessToken.length)
 }

@@ -10,8 +10,8 @@ import type { ActiveJwtAuthority } from './authority-snapshot.ts'
 import { type Circuit, createCircuit } from './circuit.ts'
 import { type CloudAnswer, CloudError, type ExchangeAtCloud, type JoinEqual } from './cloud.ts'
 import type { Configuration } from './config.ts'
-import { algorithmOf } from './config-targets.ts'
-import { createCredentialCache, type HeldCredential } from './credential-cache.ts'
+import { algorithmOf, takesAlgorithm } from './config-targets.ts'
+import { createCredentialCache, type HeldCredential, type Moment } from './credential-cache.ts'
 import type { GrantedExchange } from './entitle-exchange.ts'
 import { Refusal } from './refusal.ts'
 import type { Target } from './target.ts'
@@ -52,31 +52,49 @@ const maxAttempts = 4
 const firstPauseMs = 200
 const longestPauseMs = 2_000
 const tokenTtlSeconds = 300
+/** What every cloud takes; with many tags a token comes to more. */
+const maxTokenLength = 8192
 /** A credential with less left is not worth handing out. */
-const worthSeconds = 60
+const worthMs = 60_000
+/** No cloud gives more to workloads: what says so is counted as this. */
+const longestLifeMs = 12 * 3_600_000
+/** Callers that wait for clouds at a time: a part of what a process answers, so that what needs no cloud has room. */
+const maxWaiting = 1_500
 
 /**
  * What is reused is had at once.
  *
- * @throws {Refusal} `upstream_failed`, `no_authority`, and as `keepToken`
+ * @throws {Refusal} `upstream_failed`, `no_authority`, `overloaded`, and as `keepToken`
  */
 export function createObtainer(deps: ObtainerDeps) {
   const credentials = createCredentialCache()
   const tokens = createTokenMint(deps)
   const circuits = new Map<string, Circuit>()
+  let waiting = 0
+
+  async function wait<T>(work: () => Promise<T>): Promise<T> {
+    if (waiting >= maxWaiting)
+      throw new Refusal('overloaded', `${maxWaiting} requests wait for clouds`, { retryAfterSeconds: 1 })
+    waiting += 1
+    try {
+      return await work()
+    } finally {
+      waiting -= 1
+    }
+  }
 
   return (input: ObtainInput): Obtained | Promise<Obtained> => {
     const { target, session } = input.granted
     const { key } = session
     const held = credentials.get(key)
-    if (held && deps.now() < held.freshUntil) {
+    if (held && isBefore(deps, held.freshUntil)) {
       count(deps, target, 'reused')
       return { ...held, reused: true }
     }
-    return deps.joinEqual(key, async () => {
+    const obtain = async (): Promise<Obtained> => {
       // Somebody may have been faster between the look and the turn.
       const faster = credentials.get(key)
-      if (faster && deps.now() < faster.freshUntil) return { ...faster, reused: true }
+      if (faster && isBefore(deps, faster.freshUntil)) return { ...faster, reused: true }
       try {
         const { requestId, ...obtained } = await exchange(deps, circuitOf(circuits, target), tokens, input)
         credentials.set(key, obtained, deps.now())
@@ -85,8 +103,23 @@ export function createObtainer(deps: ObtainerDeps) {
       } catch (error) {
         return insteadOf(error, deps, target, faster)
       }
-    })
+    }
+    return wait(() => deps.joinEqual(key, obtain))
   }
+}
+
+type Clocks = Pick<ObtainerDeps, 'now' | 'monotonicMs'>
+
+function isBefore({ now, monotonicMs }: Clocks, { at, ms }: Moment): boolean {
+  return now() < at && monotonicMs() < ms
+}
+
+function readClocks({ now, monotonicMs }: Clocks): Moment {
+  return { at: now(), ms: monotonicMs() }
+}
+
+function after({ at, ms }: Moment, lastsMs: number): Moment {
+  return { at: new Date(at.getTime() + lastsMs), ms: ms + lastsMs }
 }
 
 /** While a cloud is away, what was had before serves as long as it is worth it. A refusal of the cloud is one. */
@@ -103,8 +136,8 @@ function insteadOf(error: unknown, deps: ObtainerDeps, target: Target, held: Hel
     error: message,
   })
   const said = describe(target, error)
-  const worth = held && held.credential.expiresAt.getTime() - deps.now().getTime() > worthSeconds * 1000
-  if (held && worth && kind !== 'refused') return { ...held, reused: true, note: `${said}; an earlier one serves` }
+  if (held && kind !== 'refused' && isBefore(deps, held.worthUntil))
+    return { ...held, reused: true, note: `${said}; an earlier one serves` }
   throw new Refusal('upstream_failed', said, { cause: error, retryAfterSeconds: error.retryAfterSeconds ?? 1 })
 }
 
@@ -162,7 +195,7 @@ async function exchangeOnce(
   { signal, anew }: { readonly signal: AbortSignal; readonly anew: boolean },
 ): Promise<Held> {
   const { target, session } = input.granted
-  const begun = deps.now()
+  const begun = readClocks(deps)
   const token = await tokens.take(input, anew)
   const named = session.name === undefined ? {} : { sessionName: session.name }
   const answer = await deps.exchangeAtCloud({ target, token: token.token, ...named, signal })
@@ -171,8 +204,8 @@ async function exchangeOnce(
 
 /** A cloud that says no, or that our clock is wrong, is well; whatever is ours says nothing of it. */
 function report(circuit: Circuit, error: unknown, nowMs: number): void {
-  const isAway = error instanceof CloudError && (error.kind === 'unreachable' || error.kind === 'throttled')
-  if (isAway) circuit.failed(nowMs)
+  if (!(error instanceof CloudError)) circuit.abandoned()
+  else if (error.kind === 'unreachable' || error.kind === 'throttled') circuit.failed(nowMs)
   else circuit.succeeded()
 }
 
@@ -201,12 +234,13 @@ function pauseAfter(
 }
 
 /** Counted from before the cloud was asked, so that it is rather fresh for too short than too long. */
-function hold({ credential, requestId }: CloudAnswer, { jti, kid }: JwtSvid, target: Target, begun: Date): Held {
-  const lifeMs = credential.expiresAt.getTime() - begun.getTime()
-  const freshUntil = new Date(begun.getTime() + Math.max(0, lifeMs * target.document.reuse))
+function hold({ credential, requestId }: CloudAnswer, { jti, kid }: JwtSvid, target: Target, begun: Moment): Held {
   const { expiresAt } = credential
+  const lifeMs = Math.min(expiresAt.getTime() - begun.at.getTime(), longestLifeMs)
+  const freshUntil = after(begun, lifeMs * target.document.reuse)
+  const worthUntil = after(begun, lifeMs - worthMs)
   const issued = { jti, kid, ...(credential.type === 'aws' && { credentialId: credential.accessKeyId }), expiresAt }
-  return { credential, issued, freshUntil, ...(requestId !== undefined && { requestId }) }
+  return { credential, issued, freshUntil, worthUntil, ...(requestId !== undefined && { requestId }) }
 }
 
 interface TokenMint {
@@ -215,11 +249,11 @@ interface TokenMint {
 
 /** A signed token is used again for half of its life: RS256 is slow to sign. */
 function createTokenMint(deps: ObtainerDeps): TokenMint {
-  const minted = new Map<string, { readonly token: JwtSvid; readonly until: Date }>()
+  const minted = new Map<string, { readonly token: JwtSvid; readonly until: Moment }>()
 
-  function forgetOld(now: Date): void {
+  function forgetOld(): void {
     for (const [key, { until }] of minted) {
-      if (now < until && minted.size < 10_000) return
+      if (isBefore(deps, until) && minted.size < 10_000) return
       minted.delete(key)
     }
   }
@@ -227,15 +261,15 @@ function createTokenMint(deps: ObtainerDeps): TokenMint {
   return {
     async take(input, anew) {
       const { target, acting, session } = input.granted
-      const now = deps.now()
+      const begun = readClocks(deps)
       const authority = authorityFor(deps, input)
       const key = JSON.stringify([authority.id, acting.uri, target.audience, session.claims])
       const known = minted.get(key)
-      if (known && !anew && now < known.until) return known.token
+      if (known && !anew && isBefore(deps, known.until)) return known.token
       const token = await mintToken(deps, authority, input)
       minted.delete(key)
-      forgetOld(now)
-      minted.set(key, { token, until: new Date(now.getTime() + (token.expiresAt.getTime() - now.getTime()) / 2) })
+      forgetOld()
+      minted.set(key, { token, until: after(begun, (token.expiresAt.getTime() - begun.at.getTime()) / 2) })
       return token
     },
   }
@@ -248,13 +282,17 @@ export function authorityFor(
   deps: Pick<MintDeps, 'authorities' | 'now'>,
   { config, granted }: Pick<ObtainInput, 'config' | 'granted'>,
 ): ActiveJwtAuthority {
-  const authority = deps.authorities.current().jwt(algorithmFor(config, granted.target))
+  const wanted = algorithmFor(config, granted.target)
+  const authority = deps.authorities.current().jwt(wanted)
+  // One that was added a while ago is stood in for until verifiers know it, and not every cloud takes what does.
+  if (!takesAlgorithm(granted.target.document, authority.algorithm))
+    throw new Refusal('no_authority', `no ${wanted} authority is active yet`, { retryAfterSeconds: 5 })
   if (deps.now() >= authority.expiresAt)
     throw new Refusal('no_authority', `the ${authority.algorithm} authority has expired`)
   return authority
 }
 
-/** A new token, on record before it is handed on. @throws {Refusal} as `keepToken` */
+/** A new token, on record before it is handed on. @throws {Refusal} `not_entitled` where it is too long; as `keepToken` */
 export async function mintToken(
   deps: MintDeps,
   authority: ActiveJwtAuthority,
@@ -269,6 +307,8 @@ export async function mintToken(
     jti: formatBase64Url(deps.randomBytes(16)),
     claims: session.claims,
   })
+  if (token.token.length > maxTokenLength)
+    throw new Refusal('not_entitled', `the token for target ${target.name} is longer than ${maxTokenLength} characters`)
   await keepToken(token, target)
   return token
 }

@@ -7,6 +7,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
+import type { TrustDomain } from '../protocol/spiffe-id.ts'
 import type { KnownNames } from './attribute-values.ts'
 import { findConditionProblem } from './condition.ts'
 import { type Attributes, conditionsOf, createConditionIndex, type Found } from './condition-index.ts'
@@ -83,12 +84,14 @@ interface PolicyIndex {
 export interface PolicySet {
   readonly forbid: PolicyIndex
   readonly permit: PolicyIndex
+  /** Ours; absent where nothing else is told from it. */
+  readonly trustDomain?: TrustDomain
   /** In the order of the configuration, for whoever looks at what they say. */
   readonly all: readonly Policy[]
 }
 
 /** Policies without problems, and every problem of the others. */
-export function compilePolicies(inputs: readonly PolicyInput[], known: KnownNames = {}) {
+export function compilePolicies(inputs: readonly PolicyInput[], known: PolicyNames = {}) {
   const environment = policyEnvironment(known)
   const problems: Problem[] = []
   const policies: Policy[] = []
@@ -102,7 +105,7 @@ export function compilePolicies(inputs: readonly PolicyInput[], known: KnownName
     problems.push(...found)
     if (found.length === 0) policies.push(policy)
   }
-  return { policies: createPolicySet(policies), problems: problems as readonly Problem[] }
+  return { policies: createPolicySet(policies, known.trustDomain), problems: problems as readonly Problem[] }
 }
 
 interface PolicyContext {
@@ -159,8 +162,13 @@ function digestPolicy({ effect, operations: covered, to, when }: PolicyInput): s
   return createHash('sha256').update(canonical).digest('hex')
 }
 
-function createPolicySet(policies: readonly Policy[]): PolicySet {
+interface PolicyNames extends KnownNames {
+  readonly trustDomain?: TrustDomain | undefined
+}
+
+function createPolicySet(policies: readonly Policy[], trustDomain: TrustDomain | undefined): PolicySet {
   return {
+    ...(trustDomain !== undefined && { trustDomain }),
     forbid: indexByOperation(policies, 'forbid'),
     permit: indexByOperation(policies, 'permit'),
     all: policies,
@@ -227,12 +235,22 @@ function decideAbout(policies: PolicySet, variables: DecisionVariables, grantedB
     return { granted: false, reason, policy: policy.name, notes }
   }
   if (grantedByRule) return { granted: true, reason: `granted by rule ${variables.identity.rule}`, notes }
+  const { trustDomain = variables.identity.trust_domain } = policies
+  const isForeign = variables.identity.trust_domain !== trustDomain
   for (const policy of policiesFor(policies.permit, variables)) {
+    if (isForeign && !namesForeign(policy)) continue
     if (evaluateCondition(policy, variables, notes) !== true) continue
     return { granted: true, reason: policy.reason ?? `permitted by ${policy.name}`, policy: policy.name, notes }
   }
   return { granted: false, reason: 'no policy permits it', notes }
 }
+
+/** Workloads of other trust domains have paths, rules and claims of any name: who means them says whose they are. */
+function namesForeign({ when }: Policy): boolean {
+  return when !== undefined && foreignNames.some((name) => when.reads.has(name))
+}
+
+const foreignNames = ['identity.spiffe_id', 'identity.trust_domain', 'identity.authenticator']
 
 interface DecisionVariables extends Variables {
   readonly identity: PolicySubject

@@ -18,7 +18,7 @@ import {
   type Variables,
 } from './expression.ts'
 import { isReservedPath, reservedPaths } from './spiffe-path.ts'
-import { compileTemplate, evaluateTemplate, type Template } from './template.ts'
+import { compileTemplate, evaluateTemplate, isLiteral, type Template } from './template.ts'
 
 export interface Target {
   readonly name: string
@@ -121,27 +121,42 @@ function readActsAs(text: string, trustDomain: TrustDomain, report: (message: st
 
 function compileAwsTemplates(document: AwsTargetDocument, { name, environment, found }: TargetInput) {
   const at = ['targets', name]
-  const compile = (key: readonly string[], text: string): Template | undefined => {
+  const compile = (key: readonly string[], text: string, field: Field): Template | undefined => {
     try {
-      return compileTemplate(text, environment)
+      const template = compileTemplate(text, environment)
+      if (isLiteral(template) && !field.pattern.test(text))
+        found.push({ path: [...at, ...key], message: `expected ${field.expected}` })
+      return template
     } catch (error) {
       if (!(error instanceof ExpressionSyntaxError)) throw error
       found.push({ path: [...at, ...key], message: error.message, offset: error.offset })
       return undefined
     }
   }
-  const sessionName = document.session_name === undefined ? undefined : compile(['session_name'], document.session_name)
+  const sessionName =
+    document.session_name === undefined ? undefined : compile(['session_name'], document.session_name, sessionNameField)
   const tags = Object.entries(document.tags).flatMap(([tag, text]) => {
-    const compiled = compile(['tags', tag], text)
+    const compiled = compile(['tags', tag], text, tagValueField)
     return compiled ? [[tag, compiled] as const] : []
   })
   return { tags, ...(sessionName && { sessionName }) }
 }
 
-// RoleSessionName and SourceIdentity: 2 to 64 of these (STS API, AssumeRoleWithWebIdentity).
-const sessionNamePattern = /^[\w+=,.@-]{2,64}$/
-// Values of session tags: at most 256 of letters, digits, spaces and these signs.
-const tagValuePattern = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u
+/** What AWS takes there. */
+interface Field {
+  readonly pattern: RegExp
+  readonly expected: string
+}
+
+// RoleSessionName (STS API, AssumeRoleWithWebIdentity).
+const sessionNameField: Field = {
+  pattern: /^[\w+=,.@-]{2,64}$/,
+  expected: '2 to 64 letters, digits and _+=,.@-',
+}
+const tagValueField: Field = {
+  pattern: /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u,
+  expected: 'at most 256 letters, digits, spaces and _.:/=+-@',
+}
 
 type Described = Omit<Target, 'sessionOf'>
 
@@ -166,9 +181,9 @@ function describeSession(target: Described, acting: SpiffeId, variables: Variabl
   const { document } = target
   if (document.type !== 'aws') return { claims: {} }
   const name = target.sessionName
-    ? fill(target.sessionName, variables, 'session_name', sessionNamePattern)
+    ? fill(target.sessionName, variables, 'session_name', sessionNameField)
     : shortName(acting)
-  const tags = target.tags.map(([tag, template]) => [tag, [fill(template, variables, `tag ${tag}`, tagValuePattern)]])
+  const tags = target.tags.map(([tag, template]) => [tag, [fill(template, variables, `tag ${tag}`, tagValueField)]])
   const claims = {
     ...(tags.length > 0 && {
       'https://aws.amazon.com/tags': {
@@ -181,7 +196,7 @@ function describeSession(target: Described, acting: SpiffeId, variables: Variabl
   return { name, claims }
 }
 
-function fill(template: Template, variables: Variables, field: string, pattern: RegExp): string {
+function fill(template: Template, variables: Variables, field: string, { pattern }: Field): string {
   const value = evaluateTemplate(template, variables)
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   if (!pattern.test(text)) throw new ExpressionError('not_a_value', `${field} comes to what the field does not take`)

@@ -70,7 +70,10 @@ export async function checkExchange(
   if (answer.status !== 200) return concludeCheck('exchange', 'not tried', [explainNotTried(answer.body)])
   const trial = answer.body as unknown as TrialDocument
   const spent = `${trial.duration_ms} ms`
-  if (trial.error) return concludeCheck('exchange', `${trial.spiffe_id}: ${spent}`, [explainCloud(trial.error, target)])
+  if (trial.error)
+    return concludeCheck('exchange', `${trial.spiffe_id}: ${spent}`, [
+      explainCloud(trial.error, target, trial.spiffe_id),
+    ])
   const by = trial.request_id === undefined ? '' : `, request ${trial.request_id}`
   const seen = `${trial.spiffe_id}: a credential until ${trial.expires_at}, thrown away (${spent}${by})`
   return concludeCheck('exchange', seen, [])
@@ -115,12 +118,13 @@ function explainNotTried({ code, title, detail }: Members): Finding {
 }
 
 /** The fix is told apart from what the cloud says. */
-function explainCloud(error: CloudErrorDocument, { type, name }: Target): Finding {
+function explainCloud(error: CloudErrorDocument, { type, name, actsAs }: Target, acting: string): Finding {
   const { kind, code, status, request_id: id, fix } = error
   const where = [status === undefined ? '' : `HTTP ${status}`, id === undefined ? '' : `request ${id}`].filter(Boolean)
   const said = fix === undefined ? error.message : error.message.replace(`; ${fix}`, '')
   const message = `${code}${where.length === 0 ? '' : ` (${where.join(', ')})`}: ${said}`
-  const compare = `what it has to hold: \`apostille trust ${type} ${name}\``
+  const who = actsAs === undefined ? ` --as ${acting}` : ''
+  const compare = `what it has to hold: \`apostille trust ${type} ${name}${who}\``
   const unreached = 'look whether the gateway reaches the endpoint of the cloud, and trusts its certificate (ca_file)'
   const remedy = kind === 'refused' ? [fix, compare].filter(Boolean).join('; ') : (fix ?? unreached)
   return findError(`exchange_${kind}`, message, remedy)

@@ -4,7 +4,12 @@
  * @module
  */
 import { ConfigurationError } from '../core/config.ts'
-import { type AzureTargetDocument, audienceOf, type GcpTargetDocument } from '../core/config-targets.ts'
+import {
+  type AzureTargetDocument,
+  audienceOf,
+  type GcpTargetDocument,
+  lifetimeSecondsOf,
+} from '../core/config-targets.ts'
 import { DocumentError, loadConfiguration } from './configuration.node.ts'
 
 export type { TargetType } from '../core/config-targets.ts'
@@ -57,7 +62,7 @@ function azureFacts(document: AzureTargetDocument): AzureFacts {
 
 function googleFacts(document: GcpTargetDocument): GoogleFacts {
   const { provider, universe, token_url: tokenUrl, impersonation_url: impersonationUrl } = document
-  const { service_account: serviceAccount, lifetime: lifetimeSeconds } = document
+  const { service_account: serviceAccount } = document
   return {
     type: 'gcp',
     provider,
@@ -65,6 +70,6 @@ function googleFacts(document: GcpTargetDocument): GoogleFacts {
     audience: audienceOf(document),
     ...(tokenUrl !== undefined && { tokenUrl }),
     ...(impersonationUrl !== undefined && { impersonationUrl }),
-    ...(serviceAccount !== undefined && { serviceAccount, lifetimeSeconds }),
+    ...(serviceAccount !== undefined && { serviceAccount, lifetimeSeconds: lifetimeSecondsOf(document) }),
   }
 }

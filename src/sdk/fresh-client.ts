@@ -8,6 +8,7 @@ import { type Client, type ClientOptions, createClient } from './client.ts'
 import type { AccessTokenCredential, AwsCredential, CloudCredential, JwtSvid } from './credential-answer.ts'
 import { createFreshKeeper, type JoinEqual } from './fresh.ts'
 
+/** What is fresh is handed out again without a proof, so every `token` has to be one identity's. */
 export interface FreshOptions extends ClientOptions {
   /** By default equal calls at the same time are not joined; `apostille/node` joins them. */
   readonly join?: JoinEqual

@@ -112,6 +112,8 @@ test.each([
   ['reading where it is written', '/gcp', {}, 405],
   ['another path', '/v1/credentials/aws', aws, 404],
   ['what every object has', '/constructor', aws, 404],
+  ['a path that is none', '//', aws, 404],
+  ['a path that names another host', '//attacker.example/aws', aws, 404],
 ])('%s is refused', async (_, path, asking, status) => {
   const answer = await ask(await start(), path, asking)
   expect(answer.status).toBe(status)

@@ -100,6 +100,24 @@ test.concurrent.each([
   expect(JSON.parse(google.stdout)).toMatchObject({ access_token: 'gcp-access-token', target_type: 'gcp' })
 })
 
+test('a gateway that is overloaded for a moment is asked again, and one that refuses is not', async () => {
+  await using own = await startCredentialGateway().then((started) =>
+    Object.assign(started, { [Symbol.asyncDispose]: () => started.close() }),
+  )
+  const at = {
+    APOSTILLE_SERVER: own.url,
+    APOSTILLE_CA_FILE: own.caFile,
+    APOSTILLE_TOKEN_FILE: own.tokenFile,
+  }
+  own.fail(['overloaded'], ['overloaded'])
+  expect(await runCli(['credentials', 's3', '--format', 'process'], { env: at })).toMatchObject({ code: 0, stderr: '' })
+  expect(own.requests).toHaveLength(3)
+  own.fail(['upstream_failed'])
+  const { code, stderr } = await runCli(['credentials', 's3'], { env: at })
+  expect([code, stderr]).toEqual([1, expect.stringContaining('upstream_failed')])
+  expect(own.requests).toHaveLength(4)
+})
+
 test.concurrent('process is what credential_process prints', async () => {
   const { stdout } = await render('s3', 'process')
   expect(JSON.parse(stdout)).toEqual({

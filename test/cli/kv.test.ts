@@ -38,7 +38,7 @@ test('a secret is written from standard input, files and words, and read', async
       '\n',
     ),
   )
-  expect(shown.stderr).toMatch(/^payments\/db, version 1, of \S+ \S+Z \(\d+s ago\)\n/)
+  expect(shown.stderr).toMatch(/^payments\/db, version 1, of \S+ \S+Z \([^)\n]+\)\n/)
 })
 
 test('one field is written as it is', async () => {

@@ -26,6 +26,11 @@ afterEach(() => {
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error')
 })
 
+test('credentials --help has a line for each format', async () => {
+  const { stdout } = await parse(['credentials', '--help'])
+  expect(stdout).toMatch(/\n\nFormats:\n(?: {2}[a-z-]+ +\S.*\n){7}\n/)
+})
+
 test.each(Object.keys(commands))('%s --help says what it does, its flags and an example', async (path) => {
   const { code, stdout, stderr } = await parse([...path.split(' '), '--help'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

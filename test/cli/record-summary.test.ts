@@ -53,6 +53,15 @@ test('of a secret both are shown', () => {
   expect(formatRecords([read])).toMatch(/ a\/b version 1: permitted by team$/)
 })
 
+test.each([
+  ['exchange', 'permitted by team', 'payments-s3: permitted by team'],
+  ['exchange_token', 'a token for payments-s3', 'a token for payments-s3'],
+])('of an %s the target is shown, once', (operation, reason, shown) => {
+  const { details: _, ...rest } = record
+  const line = formatRecordLine({ ...rest, operation, reason, target: 'payments-s3' })
+  expect(line).toBe(`2026-11-23 02:00:00Z  granted  ${operation}  ${shown}  (r)`)
+})
+
 test('a reason goes before it', () => {
   const refused: RecordDocument = { ...record, decision: 'refused', code: 'conflict', reason: 'too early' }
   expect(formatRecords([refused])).toMatch(/ conflict: too early$/)

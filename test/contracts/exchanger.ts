@@ -160,6 +160,19 @@ export function exchangerContract(under: ExchangerUnderTest): void {
       expect([failure.kind, failure.code]).toEqual(['unreachable', 'malformed'])
     })
 
+    test.each([
+      ['a name', 'a1b2-c3', 'a1b2-c3'],
+      ['a text of any length', 'r'.repeat(4000), undefined],
+      ['a text with other signs', 'a"b <c>', undefined],
+    ])('the cloud calls the request %s, and records hold names alone', async (_, id, kept) => {
+      const answer = under.given('first', later)
+      if (typeof answer === 'function') throw new Error('no plain answer')
+      const names = ['x-amzn-requestid', 'x-ms-request-id', 'x-goog-request-id']
+      const headers = Object.fromEntries(names.map((name) => [name, id]))
+      cloud.script({ ...answer, headers: { ...answer.headers, ...headers } })
+      expect((await exchange(exchangeOf(target(), token))).requestId).toBe(kept)
+    })
+
     test('Retry-After is passed on, as seconds and as a date', async () => {
       cloud.script({ status: 503, headers: { 'retry-after': '7' } })
       expect((await failureOf(exchange, exchangeOf(target(), token))).retryAfterSeconds).toBe(7)

@@ -31,7 +31,8 @@ policies:
   - { name: all, permit: '*', when: "identity.path == '/ns/root'" }
   - { name: vm, permit: read, when: "identity.path == '/vm/one' && request.path == 'vm/one'" }
   - { name: partner, permit: read, when: "identity.spiffe_id == 'spiffe://spire.example/partner' && request.path == 'shared'" }
-  - { name: operation, permit: read, when: "request.operation == 'read' && request.path == 'public'" }
+  - { name: operation, permit: read, when: "request.operation == 'read' && request.path == 'public' && identity.trust_domain != 'nowhere.example'" }
+  - { name: common, permit: read, when: "request.path == 'common'" }
   - { name: outside, forbid: '*', when: "!in_cidr(request.address, '10.0.0.0/8')", reason: only from inside }
   - { name: broken, forbid: read, when: "request.path == 'broken' && identity.claims.absent == 'x'" }
 limits: { per_identity: 2 }
@@ -115,7 +116,8 @@ describe('admitted is', () => {
     ['a JWT-SVID of ours', ownJwt, 'ns/web/db', {}, 'own'],
     ['a foreign SPIFFE ID that a permit names', partner, 'shared', {}, 'partner'],
     ['a join token', machine, 'vm/one', {}, 'vm'],
-    ['anybody, where a permit says so', stranger, 'public', {}, 'operation'],
+    ['anybody of any trust domain, where a permit says so', stranger, 'public', {}, 'operation'],
+    ['anybody of ours, where a permit says no more', pod('shop'), 'common', {}, 'common'],
     ['the identity that is named', pod('web'), 'ns/web/db', { spiffeId: web }, 'own'],
   ])('%s', async (_, identity, path, asked, policy) => {
     world.identity = identity
@@ -135,6 +137,7 @@ describe('not admitted is', () => {
     ['the folder above', pod('web'), 'ns/', {}, 'no policy permits it'],
     ['the root', pod('web'), '', {}, 'no policy permits it'],
     ['a write of one who reads', machine, 'vm/one', { needs: 'write' }, 'no policy permits it'],
+    ['a foreign SPIFFE ID, where a permit does not say whose it is', stranger, 'common', {}, 'no policy permits it'],
     ['a write where reading is open', stranger, 'public', { needs: 'write' }, 'no policy permits it'],
     ['somebody from elsewhere', pod('web'), 'ns/web/db', { address: '192.0.2.1' }, 'only from inside'],
     ['whose address is not known', pod('web'), 'ns/web/db', { address: '' }, 'forbidden by outside, whose'],

@@ -35,6 +35,24 @@ test('when the time is over one attempt is let through, and the others wait for 
   expect(circuit.openForMs(1000)).toBe(0)
 })
 
+test('attempts that began before it opened do not lengthen the pause when they fail', () => {
+  const circuit = opened()
+  for (let time = 0; time < 100; time++) circuit.failed(500)
+  expect(circuit.openForMs(500)).toBe(500)
+  expect(circuit.openForMs(1000)).toBe(0)
+  circuit.failed(1000)
+  expect(circuit.openForMs(1000)).toBe(2000)
+})
+
+test('an attempt that says nothing leaves it as it was, and lets the next one through', () => {
+  const circuit = opened()
+  expect(circuit.openForMs(1000)).toBe(0)
+  circuit.abandoned()
+  expect(circuit.openForMs(1000)).toBe(0)
+  circuit.failed(1000)
+  expect(circuit.openForMs(1000)).toBe(2000)
+})
+
 test('each failed attempt doubles the pause, up to the longest', () => {
   const circuit = opened()
   let nowMs = 1000

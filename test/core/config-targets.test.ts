@@ -57,6 +57,27 @@ describe('what is wrong with a target is said where it stands', () => {
     [aws('acts_as: spiffe://other.example/x'), /acts_as: expected an ID of our own trust domain/],
     [aws('acts_as: spiffe://example.org'), /acts_as: expected a path/],
     [aws('acts_as: /apostille/server'), /acts_as: reserved/],
+    [aws('session_name: x'), /session_name: expected 2 to 64 letters/],
+    [aws("session_name: 'a b'"), /session_name: expected 2 to 64 letters/],
+    [aws("tags: { team: 'a{b' }"), /tags\.team: expected at most 256 letters/],
+    [aws("tags: { 'AWS:team': a }"), /tags\.\S+: expected a tag key/],
+    [aws("tags: { 'te*am': a }"), /tags\.\S+: expected a tag key/],
+    [aws('tags: { team: a, Team: b }'), /tags: two keys differ in capitals only/],
+    [
+      "{ type: aws, role_arn: 'arn:aws:iam::123456789012:role/x', region: cn-north-1 }",
+      /region: the role is of partition aws, and this region of aws-cn/,
+    ],
+    [
+      "{ type: aws, role_arn: 'arn:aws-us-gov:iam::123456789012:role/x', region: us-east-1 }",
+      /region: the role is of partition aws-us-gov, and this region of aws$/,
+    ],
+    [aws('audience: https://id.example.org'), /audience: this is our own issuer/],
+    [aws('audience: https://id.example.org/'), /audience: this is our own issuer/],
+    [`{ type: azure, ${tenant}, audience: https://id.example.org }`, /audience: this is our own issuer/],
+    [`{ type: gcp, provider: ${provider}, audience: https://id.example.org }`, /audience: this is our own issuer/],
+    [aws("endpoint: 'https://me@sts.example'"), /endpoint: expected a URL without user, query and fragment/],
+    [aws("endpoint: 'https://sts.example/?a=b'"), /endpoint: expected a URL without user, query and fragment/],
+    [`{ type: azure, ${tenant}, authority_host: 'https://x.example/#a' }`, /authority_host: expected a URL without/],
     [aws('reuse: 1'), /reuse/],
     [aws('algorithm: EdDSA'), /algorithm/],
     [
@@ -69,7 +90,15 @@ describe('what is wrong with a target is said where it stands', () => {
       "{ type: gcp, provider: 'projects/my-project/locations/global/workloadIdentityPools/pool/providers/x' }",
       /provider: expected projects\/NUMBER/,
     ],
-    [`{ type: gcp, provider: ${provider}, lifetime: 13h }`, /lifetime: Google takes at most 12h/],
+    [
+      `{ type: gcp, provider: ${provider}, service_account: a@b.example, lifetime: 13h }`,
+      /lifetime: Google takes at most 12h/,
+    ],
+    [`{ type: gcp, provider: ${provider}, lifetime: 30m }`, /lifetime: .*add service_account/],
+    [
+      `{ type: gcp, provider: ${provider}, service_account: a@b.example, impersonation_url: 'https://x.example/v1/projects/-/serviceAccounts/c@b.example:generateAccessToken' }`,
+      /impersonation_url: it is for another service account than a@b\.example/,
+    ],
     [
       `{ type: gcp, provider: ${provider}, impersonation_url: https://x.example }`,
       /impersonation_url: .*add service_account/,
@@ -135,6 +164,18 @@ test.each([
   if (rule === undefined) throw new Error('there is one rule')
   expect(coversAudience(rules, rule, 'https://anything.example')).toBe(true)
   for (const name of reserved) expect(coversAudience(rules, rule, name)).toBe(name === 'sts.amazonaws.com')
+})
+
+test.each([
+  "{ type: aws, role_arn: 'arn:aws-cn:iam::123456789012:role/x', region: cn-north-1 }",
+  "{ type: aws, role_arn: 'arn:aws-us-gov:iam::123456789012:role/x', region: us-gov-west-1 }",
+  "{ type: aws, role_arn: 'arn:aws-eusc:iam::123456789012:role/x', region: eusc-de-east-1 }",
+  "{ type: aws, role_arn: 'arn:aws-iso-b:iam::123456789012:role/x', region: us-isob-east-1 }",
+  aws("session_name: ab, tags: { 'team of': a, 'x:y': 'a/b c' }"),
+  `{ type: azure, ${tenant}, audience: a, authority_host: 'https://login.example/base/' }`,
+  `{ type: gcp, provider: ${provider}, service_account: a@b.example, impersonation_url: 'https://x.example/v1/projects/-/serviceAccounts/a@b.example:generateAccessToken' }`,
+])('nothing is wrong with %s', (target) => {
+  expect(problemsOf(withTarget(target))).toEqual([])
 })
 
 test('a target that changes is another, and one that is only moved is the same', () => {

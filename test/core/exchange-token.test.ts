@@ -9,7 +9,7 @@ import type { RecordEntry } from '../../src/core/record.ts'
 import { createRecordKeeper } from '../../src/core/record-keeper.ts'
 import { Refusal } from '../../src/core/refusal.ts'
 import { createRefusalLimiter } from '../../src/core/refusal-limiter.ts'
-import type { JoinTokenSpend } from '../../src/core/store.ts'
+import type { JoinTokenSpend, StoredJoinToken } from '../../src/core/store.ts'
 import { silentTelemetry } from '../../src/core/telemetry.ts'
 import { parseSpiffeId } from '../../src/protocol/spiffe-id.ts'
 import { createTestAuthorities, testPlans } from '../support/authorities.ts'
@@ -76,6 +76,27 @@ const machine: AuthenticatedIdentity = {
   use: { kind: 'join_token', id: 'token-1' },
 }
 
+/** An X.509-SVID of ours, of an identity that began with a join token. */
+const renewing: AuthenticatedIdentity = (() => {
+  const [rule] = [...parseConfiguration(document).rules.byDigest.values()].filter(({ name }) => name === 'machines')
+  const firstProof = { ruleDigest: rule?.digest ?? '', at: testNow, joinToken: 'token-1' }
+  const spiffeId = parseSpiffeId('spiffe://example.org/vm/one')
+  return svid(spiffeId.uri, { kind: 'renewal', spiffeId, firstProof, dnsNames: [] })
+})()
+
+const joinTokenOf = (id: string): StoredJoinToken => ({
+  id,
+  authenticator: 'first',
+  name: 'one',
+  attributes: {},
+  createdAt: testNow,
+  expiresAt: testNow,
+  digest: new Uint8Array(32),
+  uses: 1,
+  usesLeft: 0,
+})
+const revocationOf = (revokedAt: Date | undefined) => (revokedAt === undefined ? {} : { revokedAt })
+
 const ownJwt = svid(web, { kind: 'identity_only', spiffeId: parseSpiffeId(web) })
 const partner = svid('spiffe://spire.example/partner', { kind: 'rules' }, 'spire')
 
@@ -103,7 +124,7 @@ const credentialOf = ({ target }: CloudExchange, count: number): CloudAnswer =>
     : { credential: { type: 'azure', accessToken: `token-${count}`, expiresAt: hourLater() } }
 
 /** A world with a cloud that answers as told, a clock, and records in memory. */
-function createWorld(answer: Answering = credentialOf, text = document) {
+function createWorld(answer: Answering = credentialOf, text = document, { authorities } = own) {
   const world = {
     identity: pod() as AuthenticatedIdentity,
     now: testNow,
@@ -114,8 +135,16 @@ function createWorld(answer: Answering = credentialOf, text = document) {
     spends: [] as (JoinTokenSpend | undefined)[],
     spent: false,
     failing: false,
+    revokedAt: undefined as Date | undefined,
     answer,
     text,
+    async exchangeAtCloud(exchange: CloudExchange): Promise<CloudAnswer> {
+      world.asked.push(exchange)
+      await Promise.resolve()
+      const found = world.answer(exchange, world.asked.length)
+      if (found instanceof CloudError) throw found
+      return found
+    },
   }
   const running = new Map<string, Promise<unknown>>()
   const writer = {
@@ -142,20 +171,14 @@ function createWorld(answer: Answering = credentialOf, text = document) {
   }
   const deps = {
     configured,
-    authorities: own.authorities,
-    store: { readJoinToken: async () => undefined },
+    authorities,
+    store: { readJoinToken: async (id: string) => ({ ...joinTokenOf(id), ...revocationOf(world.revokedAt) }) },
     records: createRecordKeeper({ writer, limiter, telemetry: silentTelemetry, now: () => world.now }),
     telemetry: silentTelemetry,
     now: () => world.now,
     monotonicMs: () => world.ms,
     randomBytes: (size: number) => randomBytes(size),
-    async exchangeAtCloud(exchange: CloudExchange) {
-      world.asked.push(exchange)
-      await Promise.resolve()
-      const found = world.answer(exchange, world.asked.length)
-      if (found instanceof CloudError) throw found
-      return found
-    },
+    exchangeAtCloud: (exchange: CloudExchange) => world.exchangeAtCloud(exchange),
     joinEqual<T>(key: string, run: () => Promise<T>): Promise<T> {
       const known = running.get(key) ?? run().finally(() => running.delete(key))
       running.set(key, known)
@@ -235,6 +258,30 @@ describe('what goes to the cloud', () => {
     expect(claims().aud).toBe('api://AzureADTokenExchange')
   })
 
+  test('a token that the cloud does not take is never signed in the place of one that it takes', async () => {
+    const es384 = createTestAuthorities({ plans: [{ ring: 'jwt/ES384', algorithm: 'ES384', ttlSeconds: 86_400 }] })
+    await es384.authorities.refresh()
+    const google =
+      'bucket: { type: gcp, provider: projects/1/locations/global/workloadIdentityPools/pool/providers/prov }'
+    const text = `${document.replace('  closed:', `  ${google}\n  closed:`).replace('to: [s3,', 'to: [bucket, s3,')}
+authorities: { jwt: { algorithms: [ES384, ES256, RS256] } }`
+    const { world, ask, header } = createWorld(credentialOf, text, es384)
+    const { code, retryAfterSeconds } = await refusalOf(ask('bucket'))
+    expect([code, retryAfterSeconds]).toEqual(['no_authority', 5])
+    expect(world.asked).toEqual([])
+    await ask('s3')
+    expect(header().alg).toBe('ES384')
+  })
+
+  test('no token that is longer than every cloud takes', async () => {
+    const tags = Array.from({ length: 40 }, (_, n) => `tag-${n}: '${'x'.repeat(200)}'`).join(', ')
+    const { world, ask } = createWorld(credentialOf, document.replace('tags: {', `tags: { ${tags},`))
+    const { code, reason } = await refusalOf(ask('tagged'))
+    expect([code, reason]).toEqual(['not_entitled', 'the token for target tagged is longer than 8192 characters'])
+    expect(world.asked).toEqual([])
+    expect(world.records).toMatchObject([{ operation: 'exchange', decision: 'refused', reason }])
+  })
+
   test('a template that comes to what the field does not take is a refusal that says so', async () => {
     const { world, ask } = createWorld()
     world.identity = machine
@@ -249,6 +296,7 @@ describe('who gets it', () => {
     ['a workload that a rule maps', pod(), 's3', undefined],
     ['a JWT-SVID of ours', ownJwt, 's3', undefined],
     ['a join token', machine, 's3', undefined],
+    ['an X.509-SVID of ours', renewing, 's3', undefined],
     ['a foreign SPIFFE ID, where the target says whom it acts as', partner, 'tagged', undefined],
     ['a foreign SPIFFE ID without a rule, where it does not', partner, 's3', 'no rule maps this foreign SPIFFE ID'],
     ['a workload that no rule knows', pod('nobody'), 's3', 'no identity rule gives this proof an identity'],
@@ -279,6 +327,25 @@ describe('who gets it', () => {
     expect(claims().sub).toBe('spiffe://example.org/ns/web')
     const { code } = await refusalOf(ask('s3', { spiffeId: 'spiffe://example.org/ns/other' }))
     expect(code).toBe('not_entitled')
+  })
+
+  test('an X.509-SVID of ours is good for as long as its rule stands and its join token is not revoked', async () => {
+    const { world, ask, claims } = createWorld()
+    world.identity = renewing
+    await ask()
+    expect(claims().sub).toBe('spiffe://example.org/vm/one')
+    expect(world.records.at(-1)).toMatchObject({ rule: 'machines', spiffeId: 'spiffe://example.org/vm/one' })
+    world.revokedAt = testNow
+    expect((await refusalOf(ask())).code).toBe('not_entitled')
+    expect(world.records.at(-1)?.notes).toEqual([
+      expect.stringContaining('token-1 that this identity began with is revoked'),
+    ])
+    world.revokedAt = undefined
+    world.now = later(24 * 3600)
+    expect((await refusalOf(ask())).code).toBe('not_entitled')
+    world.now = testNow
+    world.text = document.replace("'/vm/${proof.name}'", "'/machine/${proof.name}'")
+    expect((await refusalOf(ask())).code).toBe('not_entitled')
   })
 
   test('nobody past the limit of an identity', async () => {
@@ -352,8 +419,43 @@ describe('reuse', () => {
     world.now = later(0.7 * 3600 - 1)
     await ask()
     expect(world.asked).toHaveLength(1)
-    expect(world.records.at(-1)).toMatchObject({ details: { reused: true }, issued: { credentialId: 'ASIA1' } })
+    expect(world.records.at(-1)).toMatchObject({ issued: { credentialId: 'ASIA1', expiresAt: later(3600) } })
+    expect(world.records.at(-1)?.details).toEqual({
+      acts_as: web,
+      session_name: `ns.web.sa.front-${digestOf(web)}`,
+      reused: true,
+    })
     world.now = later(0.7 * 3600)
+    expect(await ask()).toMatchObject({ accessKeyId: 'ASIA2' })
+  })
+
+  test.each<[string, number]>([
+    ['set back by an hour', -3600],
+    ['set forward and back again', 0],
+  ])('not past its end by the time that passed, when the clock is %s', async (_title, shiftSeconds) => {
+    const { world, ask } = createWorld()
+    await ask()
+    world.now = later(shiftSeconds)
+    world.ms = 0.7 * 3_600_000 - 1
+    await ask()
+    expect(world.asked).toHaveLength(1)
+    world.answer = () => failure('unreachable')
+    world.ms += 1
+    expect(await ask()).toMatchObject({ accessKeyId: 'ASIA1' })
+    expect(world.asked.length).toBeGreaterThan(1)
+    world.ms = 3_600_000 - 60_000
+    expect((await refusalOf(ask())).code).toBe('upstream_failed')
+  })
+
+  test('of one without an end worth the name for no longer than clouds give', async () => {
+    const { world, ask } = createWorld((exchange, count) => {
+      const { credential } = credentialOf(exchange, count)
+      return { credential: { ...credential, expiresAt: new Date('9999-12-31T23:59:59Z') } }
+    })
+    await ask()
+    world.now = later(0.7 * 12 * 3600 - 1)
+    expect(await ask()).toMatchObject({ accessKeyId: 'ASIA1' })
+    world.now = later(0.7 * 12 * 3600)
     expect(await ask()).toMatchObject({ accessKeyId: 'ASIA2' })
   })
 
@@ -472,6 +574,38 @@ describe('a cloud that fails', () => {
     world.ms += 5000
     world.answer = credentialOf
     expect(await ask()).toMatchObject({ type: 'aws' })
+  })
+
+  test('that was left alone stays so when what failed is ours', async () => {
+    const { world, ask } = createWorld(() => failure('unreachable'))
+    for (let time = 0; time < 5; time++) await ask().catch(() => undefined)
+    world.ms += 5000
+    world.now = later(200)
+    world.failing = true
+    expect((await refusalOf(ask())).code).toBe('store_unavailable')
+    world.failing = false
+    await ask().catch(() => undefined)
+    expect((await refusalOf(ask())).retryAfterSeconds).toBeGreaterThan(5)
+    expect(world.records.at(-1)?.reason).toContain('circuit_open')
+  })
+
+  test('and hangs holds so many callers and no more, and none of what needs no cloud', async () => {
+    const { promise: silence, resolve: speak } = Promise.withResolvers<void>()
+    const { world, ask } = createWorld(credentialOf, document.replace('per_identity: 1000', 'per_identity: 10000'))
+    await ask('vault')
+    const { exchangeAtCloud } = world
+    world.exchangeAtCloud = async (exchange) => {
+      await silence
+      return exchangeAtCloud(exchange)
+    }
+    const waiting = Array.from({ length: 1500 }, () => ask())
+    const refusal = await refusalOf(ask())
+    expect([refusal.code, refusal.retryAfterSeconds]).toEqual(['overloaded', 1])
+    expect(world.records.at(-1)).toMatchObject({ operation: 'exchange', code: 'overloaded', spiffeId: web })
+    expect(await ask('vault')).toMatchObject({ accessToken: 'token-1' })
+    speak()
+    expect(new Set(await Promise.all(waiting)).size).toBe(1)
+    expect(await ask()).toMatchObject({ accessKeyId: 'ASIA2' })
   })
 
   test('does not take away what is still good, unless it says no', async () => {

@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
+import { proofValues } from '../../src/core/attribute-values.ts'
 import { proofAttributes } from '../../src/core/config-authenticators.ts'
-import { compileExpression, constantOf, policyEnvironment, ruleEnvironment } from '../../src/core/expression.ts'
+import {
+  compileExpression,
+  constantOf,
+  createRuleEnvironments,
+  policyEnvironment,
+  ruleEnvironment,
+} from '../../src/core/expression.ts'
+import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 
 const kubernetes = ruleEnvironment(proofAttributes.kubernetes)
 const oidc = ruleEnvironment(proofAttributes.oidc)
@@ -146,4 +154,21 @@ test('policies see identity and request', () => {
 test('an expression without variables has its value once and for all', () => {
   expect(constantOf(compileExpression('1 < 2', kubernetes, 'bool'))).toEqual({ value: true })
   expect(constantOf(compileExpression('has(proof.pod)', kubernetes, 'bool'))).toBeUndefined()
+})
+
+test('authenticators with the same attributes share the environment of the library, each with its own values', () => {
+  const environmentOf = createRuleEnvironments()
+  const spiffe = (name: string) =>
+    environmentOf(proofAttributes.spiffe, proofValues('spiffe', parseTrustDomain(name)), () => name)
+  const [a, b] = [spiffe('a.example'), spiffe('b.example')]
+  expect(a.cel).toBe(b.cel)
+  expect(environmentOf(proofAttributes.oidc).cel).not.toBe(a.cel)
+  expect([a.suggest?.('x'), b.suggest?.('x'), environmentOf(proofAttributes.spiffe).suggest]).toEqual([
+    'a.example',
+    'b.example',
+    undefined,
+  ])
+  const condition = "proof.trust_domain == 'a.example'"
+  expect(compileExpression(condition, a, 'bool').evaluate({ proof: { trust_domain: 'a.example' } })).toBe(true)
+  expect(() => compileExpression(condition, b, 'bool')).toThrow(/a\.example/)
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compileExpression, type Operation, policyEnvironment, type RequestContext } from '../../src/core/expression.ts'
 import { compilePolicies, type Decision, decide, type PolicyInput, type PolicySubject } from '../../src/core/policy.ts'
+import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 
 const subject: PolicySubject = {
   spiffe_id: 'spiffe://example.org/ns/payments/sa/api',
@@ -282,4 +283,24 @@ test('the index decides exactly as evaluating every policy does', () => {
     ),
     { numRuns: 500 },
   )
+})
+
+test.each([
+  [undefined, false],
+  ["identity.path == '/ns/payments/sa/api'", false],
+  ["identity.claims.team == 'a'", false],
+  ["identity.spiffe_id == 'spiffe://partner.example/ns/payments/sa/api'", true],
+  ["identity.trust_domain == 'partner.example' && identity.path.startsWith('/ns/')", true],
+  ["identity.authenticator == 'cluster'", true],
+])('a permit when %s is for a workload of another trust domain: %s', (when, granted) => {
+  const trustDomain = parseTrustDomain('example.org')
+  const { policies } = compilePolicies([input({ ...permit, when })], { trustDomain })
+  const foreign = {
+    ...subject,
+    trust_domain: 'partner.example',
+    spiffe_id: 'spiffe://partner.example/ns/payments/sa/api',
+  }
+  expect(decide(policies, foreign, request, false).granted).toBe(granted)
+  const forbidding = compilePolicies([input({ ...forbid, when: undefined })], { trustDomain }).policies
+  expect(decide(forbidding, foreign, request, true).granted).toBe(false)
 })

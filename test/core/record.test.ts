@@ -58,6 +58,16 @@ test('members that come in another order make the same record', () => {
   expect(formatRecord(reversed)).toBe(formatRecord(full))
 })
 
+test.each([[['a', 'b', 'c']], [['9', '10', 'a']], [['__proto__', 'A', 'a']]])(
+  'flat attributes %j make the same record in any order',
+  (names) => {
+    const recordOf = (ordered: readonly string[]) =>
+      formatRecord({ ...small, attributes: Object.fromEntries(ordered.map((name) => [name, `value of ${name}`])) })
+    expect(recordOf(names.toReversed())).toBe(recordOf(names))
+    for (const name of names) expect(recordOf(names)).toContain(`"${name}":"value of ${name}"`)
+  },
+)
+
 test('attributes of any JSON come back as they were, on one line', () => {
   fc.assert(
     fc.property(

@@ -25,6 +25,7 @@ function documentOf({ aws, azure, gcp }: CloudsWorld['targets']) {
     long: { ...gcp, acts_as: `/long${longPath}` },
     caller: aws,
     named: aws,
+    lent: azure,
     claiming: { ...aws, tags: { team: '${identity.claims.team}' } },
     nobody: { ...aws, ...acts },
     shut: { ...aws, ...acts },
@@ -331,6 +332,13 @@ describe('the exchange', () => {
       target,
       spiffe_id: acting,
     })
+  })
+
+  test('of a caller is set up by a command that names the caller', async () => {
+    const { checks } = await diagnose('lent', {}, { as: '/ns/web' })
+    expect(checks.at(-1)?.findings.map(({ remedy }) => remedy)).toEqual([
+      expect.stringMatching(/`apostille trust azure lent --as spiffe:\/\/example\.org\/ns\/web`$/),
+    ])
   })
 
   test('of a caller whose claims are not known is not tried', async () => {

@@ -17,7 +17,7 @@ import {
 import { type CloudAnswer, CloudError, type CloudExchange, type ExchangeAtCloud } from '../../core/cloud.ts'
 import type { AwsTargetDocument } from '../../core/config-targets.ts'
 import type { HttpAnswer } from '../http-client.ts'
-import { buildCloudError, buildMalformedError, type Fix } from './cloud-refusal.ts'
+import { buildCloudError, buildMalformedError, cleanId, type Fix, secretOf } from './cloud-refusal.ts'
 import type { CloudDeps } from './index.ts'
 import { createWire, type Wire } from './wire.ts'
 
@@ -107,13 +107,17 @@ async function send({ body }: LibraryRequest, endpoint: string, wire: Wire) {
   return { statusCode: status, headers: Object.fromEntries(headers), body: Buffer.from(text) }
 }
 
+const accessKeyIdPattern = /^\w{1,128}$/ // Credentials of the STS API; records hold it
+
 function readAssumeRole(
   { Credentials: given }: AssumeRoleWithWebIdentityCommandOutput,
   { role_arn: roleArn }: AwsTargetDocument,
   wire: Wire,
   now: Date,
 ): CloudAnswer {
-  const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey, SessionToken: sessionToken } = given ?? {}
+  const accessKeyId = accessKeyIdPattern.exec(given?.AccessKeyId ?? '')?.[0]
+  const secretAccessKey = secretOf(given?.SecretAccessKey)
+  const sessionToken = secretOf(given?.SessionToken)
   const expiresAt = given?.Expiration
   const requestId = requestIdOf(wire.answer())
   if (!accessKeyId || !secretAccessKey || !sessionToken || !expiresAt || !(expiresAt > now)) throw malformed(wire, now)
@@ -124,7 +128,7 @@ function readAssumeRole(
 }
 
 function requestIdOf(answer: HttpAnswer | undefined): string | undefined {
-  return answer?.headers.get('x-amzn-requestid') ?? undefined
+  return cleanId(answer?.headers.get('x-amzn-requestid') ?? undefined)
 }
 
 function malformed(wire: Wire, now: Date): CloudError {

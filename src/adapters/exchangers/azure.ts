@@ -9,7 +9,16 @@ import { ClientAssertionCredential, type ClientAssertionCredentialOptions } from
 import { type CloudAnswer, CloudError, type CloudExchange, type ExchangeAtCloud } from '../../core/cloud.ts'
 import type { AzureTargetDocument } from '../../core/config-targets.ts'
 import type { HttpAnswer } from '../http-client.ts'
-import { buildCloudError, buildMalformedError, type Fix, readExpiresIn, readMembers, textOf } from './cloud-refusal.ts'
+import {
+  buildCloudError,
+  buildMalformedError,
+  cleanId,
+  type Fix,
+  readExpiresIn,
+  readMembers,
+  secretOf,
+  textOf,
+} from './cloud-refusal.ts'
 import type { CloudDeps } from './index.ts'
 import { createWire, type Wire } from './wire.ts'
 
@@ -82,7 +91,7 @@ function keepProtocol(form: string): string {
 
 export function readToken(answer: HttpAnswer | undefined, begun: Date): CloudAnswer {
   const members = answer && readMembers(answer)
-  const accessToken = textOf(members?.['access_token'])
+  const accessToken = secretOf(members?.['access_token'])
   const expiresAt = readExpiresIn(members?.['expires_in'], begun)
   const bearer = /^bearer$/i.test(textOf(members?.['token_type']) ?? '')
   if (answer === undefined) throw internal
@@ -98,7 +107,7 @@ type Members = Readonly<Record<string, unknown>>
 
 function requestIdOf({ headers }: HttpAnswer, members: Members = {}): string | undefined {
   const header = headers.get('x-ms-request-id') ?? undefined
-  return textOf(members['trace_id']) ?? header ?? textOf(members['correlation_id'])
+  return cleanId(textOf(members['trace_id']) ?? header ?? textOf(members['correlation_id']))
 }
 
 function malformed(answer: HttpAnswer, now: Date, requestId: string | undefined): CloudError {

@@ -93,6 +93,12 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
+/** A part of a credential: as a header, a file and a terminal can hold it; undefined for anything else. */
+export function secretOf(value: unknown): string | undefined {
+  const text = textOf(value)
+  return text !== undefined && /^[\x21-\x7e]+$/.test(text) ? text : undefined
+}
+
 const maxText = 300
 const removed = '[removed]'
 const control = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\s]+/gu
@@ -118,7 +124,8 @@ function cleanCode(code: string, secrets: readonly string[]): string {
   return /^[\w.-]{1,64}$/.test(code) && cleanText(code, secrets) === code ? code : 'unknown'
 }
 
-function cleanId(id: string | undefined): string | undefined {
+/** How a cloud calls a request; undefined for what no cloud would, as records keep it. */
+export function cleanId(id: string | undefined): string | undefined {
   return id !== undefined && /^[\w.:/+=-]{1,128}$/.test(id) ? id : undefined
 }
 

@@ -12,10 +12,19 @@ import {
   type StsCredentialsConstructionOptions,
 } from 'google-auth-library/build/src/auth/stscredentials.js'
 import { type CloudAnswer, CloudError, type CloudExchange, type ExchangeAtCloud } from '../../core/cloud.ts'
-import type { GcpTargetDocument } from '../../core/config-targets.ts'
+import { type GcpTargetDocument, lifetimeSecondsOf } from '../../core/config-targets.ts'
 import { isJsonObject } from '../../protocol/json.ts'
 import type { HttpAnswer, HttpRequest } from '../http-client.ts'
-import { buildCloudError, buildMalformedError, type Fix, readExpiresIn, readMembers, textOf } from './cloud-refusal.ts'
+import {
+  buildCloudError,
+  buildMalformedError,
+  cleanId,
+  type Fix,
+  readExpiresIn,
+  readMembers,
+  secretOf,
+  textOf,
+} from './cloud-refusal.ts'
 import type { CloudDeps } from './index.ts'
 import { createWire, type Wire } from './wire.ts'
 
@@ -82,7 +91,7 @@ function post(url: string, type: string, body: string, more: Readonly<Record<str
 type Members = Readonly<Record<string, unknown>>
 
 function readFederated(members: Members, answer: HttpAnswer | undefined, begun: Date): CloudAnswer {
-  const accessToken = textOf(members['access_token'])
+  const accessToken = secretOf(members['access_token'])
   const expiresAt = readExpiresIn(members['expires_in'], begun)
   const bearer = /^bearer$/i.test(textOf(members['token_type']) ?? '')
   if (accessToken === undefined || expiresAt === undefined || !bearer) throw malformed(answer, begun)
@@ -95,7 +104,7 @@ function credentialOf(accessToken: string, expiresAt: Date, answer: HttpAnswer |
 }
 
 function requestIdOf(answer: HttpAnswer | undefined): string | undefined {
-  return answer?.headers.get('x-goog-request-id') ?? answer?.headers.get('x-request-id') ?? undefined
+  return cleanId(answer?.headers.get('x-goog-request-id') ?? answer?.headers.get('x-request-id') ?? undefined)
 }
 
 function malformed(answer: HttpAnswer | undefined, now: Date): CloudError {
@@ -124,18 +133,18 @@ interface Impersonating {
 }
 
 async function impersonate(
-  { scopes, lifetime }: GcpTargetDocument,
+  document: GcpTargetDocument,
   url: string,
   { credential }: CloudAnswer,
   { wire, now }: Impersonating,
 ): Promise<CloudAnswer> {
   if (credential.type === 'aws') throw new TypeError('a credential of another cloud')
-  const body = JSON.stringify({ scope: scopes, lifetime: `${lifetime}s` })
+  const body = JSON.stringify({ scope: document.scopes, lifetime: `${lifetimeSecondsOf(document)}s` })
   const { accessToken: bearer } = credential
   const answer = await wire.ask(post(url, 'application/json', body, { authorization: `Bearer ${bearer}` }))
   const members = answer.status === 200 ? readMembers(answer) : undefined
   if (members === undefined) throw readGoogleError(answer, { secrets: [bearer], now: now() })
-  const accessToken = textOf(members['accessToken'])
+  const accessToken = secretOf(members['accessToken'])
   const expiresAt = new Date(textOf(members['expireTime']) ?? Number.NaN)
   if (accessToken === undefined || !(expiresAt > now())) throw malformed(answer, now())
   return credentialOf(accessToken, expiresAt, answer)

@@ -48,11 +48,11 @@ export function define(command: Command): void {
 Formats:
   text        for people
   json        the answer of the gateway
-  env         exports for a shell: AWS_ACCESS_KEY_ID …, GOOGLE_OAUTH_ACCESS_TOKEN …, AZURE_ACCESS_TOKEN
+  env         exports for a shell, such as AWS_ACCESS_KEY_ID, AZURE_ACCESS_TOKEN
   process     aws: what credential_process of a profile prints
-  container   aws: exports with which an SDK asks the gateway itself, as long as it runs
-  google-adc  gcp: file for GOOGLE_APPLICATION_CREDENTIALS; the library asks for tokens by itself
-  azure-env   azure: exports for WorkloadIdentityCredential, and the token in --token-out`,
+  container   aws: exports with which an SDK asks the gateway by itself
+  google-adc  gcp: a file for GOOGLE_APPLICATION_CREDENTIALS
+  azure-env   azure: exports for WorkloadIdentityCredential; see --token-out`,
     )
     .argument('<target>', "name of a target in the gateway's configuration")
   withFacts(

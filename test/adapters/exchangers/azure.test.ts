@@ -39,6 +39,7 @@ exchangerContract({
     ['an expiry that is text', given({ expires_in: 'soon' })],
     ['an empty token', given({ access_token: '' })],
     ['a token that is no text', given({ access_token: 7 })],
+    ['a token that no header can hold', given({ access_token: 'a\r\nb: c' })],
     ['no token', given({ access_token: undefined })],
     ['a token of another kind', given({ token_type: 'pop' })],
     ['an error with status 200', json({ error: 'invalid_client' })],

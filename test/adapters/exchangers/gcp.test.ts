@@ -44,6 +44,7 @@ exchangerContract({
     ['a token that is over at once', given({ expires_in: 0 })],
     ['an expiry that is text', given({ expires_in: '3600' })],
     ['an empty token', given({ access_token: '' })],
+    ['a token that no header can hold', given({ access_token: 'a\r\nb: c' })],
     ['no token', given({ access_token: undefined })],
     ['a token of another kind', given({ token_type: 'N_A' })],
     ['an error with status 200', json({ error: 'invalid_grant' })],
