@@ -77,7 +77,6 @@ export async function openListeners(input: ListenersInput): Promise<Listeners> {
     if (metrics) open.push(metrics)
     const bundle = await openBundleEndpoint(input)
     if (bundle) open.push(bundle.listener)
-    loadAhead()
     return {
       addresses: {
         main: main.address,
@@ -181,14 +180,6 @@ function refuseOverloaded(response: ServerResponse, path: string, requestId: str
 }
 
 const applications = () => import('./applications.node.ts')
-
-const loadAheadMs = 500
-
-/** The start does not wait for it, nor does the first request that needs it, or an upgrade of the files below us. */
-function loadAhead(): void {
-  // What fails here is tried again, and told, with the first request.
-  setTimeout(() => applications().catch(() => undefined), loadAheadMs).unref()
-}
 
 /** As when the package was replaced below the process. */
 async function answerFailure(
