@@ -5,37 +5,23 @@
  */
 import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import type { Proof } from '../core/authenticate.ts'
 import type { Call } from '../core/call.ts'
 import type { Gateway } from '../core/gateway.ts'
-import type { PublishedDocument } from '../core/published-documents.ts'
 import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { Answer } from './answer.ts'
-import { maxBodyBytes, requireMediaType } from './body.ts'
-import { problemAnswer, refusalOf } from './problem.ts'
+import { cutOff, decodeBody, maxBodyBytes, requireMediaType, tooLarge } from './body.ts'
+import { type Connection, readCall } from './incoming-call.ts'
+import { noteRefusal } from './note-refusal.ts'
+import { problemAnswer } from './problem.ts'
+import { targetOf, withoutIssuerPath } from './request-path.ts'
 import { credentialsAnswer, credentialsPath, readTargetName } from './routes/credentials.ts'
-import {
-  chooseBundle,
-  chooseDocument,
-  type DocumentPath,
-  documentAnswer,
-  documentPaths,
-  issuerPaths,
-} from './routes/discovery.ts'
+import { chooseBundle, chosenAnswer, type DocumentPath, documentFor, documentPaths } from './routes/discovery.ts'
 import { livezAnswer, readyzAnswer } from './routes/health.ts'
 import { identitiesAnswer } from './routes/identities.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
 import { svidRoutes } from './routes/svid.ts'
 import { answerTokenRequest, oauthErrorAnswer, readTokenRequest } from './routes/token.ts'
-
-/** What a runtime knows of the connection that a request came over. */
-export interface Connection {
-  /** Of the peer, or behind trusted proxies of the caller. */
-  readonly address: string
-  /** Client certificates of TLS that ends here, DER, leaf first; empty without. */
-  readonly certificates: readonly Uint8Array[]
-}
 
 export interface AppDeps {
   readonly gateway: Gateway
@@ -121,76 +107,6 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   return app
 }
 
-/**
- * An issuer with a path is served below that path. What names the issuer (discovery, keys, token) is then nowhere else;
- * the rest is served at both.
- */
-export function withoutIssuerPath(gateway: Pick<Gateway, 'configured'>, path: string): string {
-  const prefix = gateway.configured().issuerPath
-  if (prefix === '') return path
-  if (path.startsWith(`${prefix}/`)) return path.slice(prefix.length)
-  return issuerPaths.has(path) ? '/' : path
-}
-
-/** The target of a request from its path on; the URL stands in where the runtime tells nothing else (RFC 9112 §3.2). */
-export function targetOf(
-  deps: { readonly target?: (env: unknown) => string | undefined },
-  c: { readonly env: unknown; readonly req: { readonly url: string } },
-): string {
-  const target = deps.target?.(c.env) ?? c.req.url
-  return target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')
-}
-
-/** What {@link readCall} reads of a request. */
-export interface CallHeaders {
-  /** All that was sent under a lower-case name, joined with `, `. */
-  readonly header: (name: string) => string | undefined
-  /** Whether a token may stand in `Authorization` by itself, as SDKs of AWS send it. */
-  readonly bare: boolean
-}
-
-export function readCall(requestId: string, connection: Connection, { header, bare }: CallHeaders): Call {
-  const proof = readProof(header('authorization'), connection.certificates, bare)
-  const authenticator = header('apostille-authenticator')
-  return {
-    requestId,
-    address: connection.address,
-    ...(proof && { proof }),
-    ...(authenticator !== undefined && { authenticator }),
-  }
-}
-
-/** A bearer proof goes before a client certificate. Another scheme is a proof that nobody takes, never none. */
-function readProof(
-  authorization: string | undefined,
-  certificates: readonly Uint8Array[],
-  bare: boolean,
-): Proof | undefined {
-  if (authorization !== undefined) {
-    const token = (bare ? bareOrBearer : bearer).exec(authorization)?.[1]
-    return { kind: 'bearer', token: token ?? '' }
-  }
-  return certificates.length > 0 ? { kind: 'certificate', chain: certificates } : undefined
-}
-
-const bearer = /^bearer +([\x21-\x7e]+) *$/i
-const bareOrBearer = /^(?:bearer +)?([\x21-\x7e]+) *$/i
-
-export function documentFor(
-  gateway: Gateway,
-  path: DocumentPath,
-  format: string | undefined,
-  ifNoneMatch: string | undefined,
-): Answer {
-  return chosenAnswer(chooseDocument(gateway.published(), path, format), ifNoneMatch)
-}
-
-function chosenAnswer(document: PublishedDocument | undefined, ifNoneMatch: string | undefined): Answer {
-  if (document === undefined)
-    throw new Refusal('malformed_request', 'unknown format', { detail: 'format: expected json or pem' })
-  return documentAnswer(document, ifNoneMatch)
-}
-
 async function tokenRoute(deps: AppDeps, c: AppContext): Promise<Response> {
   const call = c.get('call')
   try {
@@ -226,26 +142,6 @@ async function readBytes(body: ReadableStream<Uint8Array>): Promise<Uint8Array> 
   return Buffer.concat(chunks)
 }
 
-/** The caller went away: nothing of ours is wrong, and nobody is left to be told. */
-export function cutOff(cause?: unknown): Refusal {
-  return new Refusal('malformed_request', 'the connection ended before the body was complete', { cause })
-}
-
-/** @throws {Refusal} `malformed_request` for bytes that are not UTF-8 */
-export function decodeBody(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes)
-  } catch (cause) {
-    throw new Refusal('malformed_request', 'the body is not UTF-8', { detail: 'the body is not UTF-8', cause })
-  }
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-export function tooLarge(): Refusal {
-  return new Refusal('too_large', `a body above ${maxBodyBytes} bytes`)
-}
-
 const corsHeaders = {
   'access-control-allow-origin': '*',
   'access-control-allow-methods': 'GET, HEAD, OPTIONS',
@@ -271,34 +167,6 @@ function refuseOtherMethods(app: Hono<AppEnv>): void {
 async function answerError(deps: AppDeps, c: AppContext, error: unknown): Promise<Response> {
   const refusal = await noteRefusal(deps, { call: c.get('call'), operation: c.get('operation') }, error)
   return send(c, problemAnswer(refusal, c.get('requestId')))
-}
-
-/** Puts a refusal on record, where an operation was asked for, and what is a bug into the log. */
-export async function noteRefusal(
-  deps: Pick<AppDeps, 'gateway' | 'telemetry'>,
-  { call, operation }: { readonly call: Call; readonly operation: string | undefined },
-  error: unknown,
-): Promise<Refusal> {
-  const refusal = refusalOf(error)
-  if (refusal.code === 'internal')
-    deps.telemetry.log('error', 'a request failed unexpectedly', {
-      request_id: call.requestId,
-      error: describeBug(error),
-    })
-  if (operation === undefined) return refusal
-  try {
-    await deps.gateway.recordRefusal(call, operation, refusal)
-    return refusal
-  } catch (failure) {
-    return refusalOf(failure)
-  }
-}
-
-/** Where it happened and what kind of error it is: a message might quote input. */
-function describeBug(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error
-  const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? []
-  return [error.name, ...frames.slice(0, 4).map((line) => line.trim())].join(' | ')
 }
 
 function send(c: AppContext, { status, headers, body }: Answer): Response {

@@ -76,3 +76,23 @@ export const ttlField = z
   .positive()
   .max(10 * 366 * 86_400)
 export const audienceField = z.array(z.string().min(1).max(2048)).min(1).max(16)
+
+/** The caller went away: nothing of ours is wrong, and nobody is left to be told. */
+export function cutOff(cause?: unknown): Refusal {
+  return new Refusal('malformed_request', 'the connection ended before the body was complete', { cause })
+}
+
+/** @throws {Refusal} `malformed_request` for bytes that are not UTF-8 */
+export function decodeBody(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw new Refusal('malformed_request', 'the body is not UTF-8', { detail: 'the body is not UTF-8', cause })
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export function tooLarge(): Refusal {
+  return new Refusal('too_large', `a body above ${maxBodyBytes} bytes`)
+}

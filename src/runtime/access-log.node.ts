@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Telemetry } from '../core/telemetry.ts'
-import type { Connection } from '../http/app.ts'
+import type { Connection } from '../http/incoming-call.ts'
 import { credentialsPath } from '../http/routes/credentials.ts'
 import type { Unreadable } from './unreadable.node.ts'
 

@@ -8,20 +8,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Gateway } from '../core/gateway.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { Answer } from '../http/answer.ts'
-import {
-  type Connection,
-  cutOff,
-  decodeBody,
-  documentFor,
-  noteRefusal,
-  readCall,
-  tooLarge,
-  withoutIssuerPath,
-} from '../http/app.ts'
-import { maxBodyBytes, requireMediaType } from '../http/body.ts'
+import { cutOff, decodeBody, maxBodyBytes, requireMediaType, tooLarge } from '../http/body.ts'
+import { type Connection, readCall } from '../http/incoming-call.ts'
+import { noteRefusal } from '../http/note-refusal.ts'
 import { problemAnswer } from '../http/problem.ts'
+import { withoutIssuerPath } from '../http/request-path.ts'
 import { credentialsAnswer, credentialsPath, readTargetName } from '../http/routes/credentials.ts'
-import { type DocumentPath, isDocumentPath } from '../http/routes/discovery.ts'
+import { type DocumentPath, documentFor, isDocumentPath } from '../http/routes/discovery.ts'
 import { livezAnswer, readyzAnswer } from '../http/routes/health.ts'
 import { type HotRoute, svidRoutes } from '../http/routes/svid.ts'
 

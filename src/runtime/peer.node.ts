@@ -8,8 +8,8 @@ import type { Http2ServerRequest } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { readPeerChain } from '../adapters/peer-chain.node.ts'
-import type { Connection } from '../http/app.ts'
 import { createAddressReader, type TrustedProxies } from '../http/client-address.ts'
+import type { Connection } from '../http/incoming-call.ts'
 
 const nobody: Connection = { address: '', certificates: [] }
 

@@ -49,6 +49,7 @@ function documentOf({ aws, azure, gcp }: CloudsWorld['targets'], folder: string,
         to: ['s3', 'vault', 'bucket', 'flaky', 'broken', 'plain', 'other', 'shared'],
         when: 'true',
       },
+      { name: 'partner', permit: 'exchange', to: ['s3', 'shared'], when: "identity.trust_domain == 'partner.example'" },
       ...policies,
     ],
   }

@@ -5,7 +5,9 @@
  * @see {@link https://www.rfc-editor.org/rfc/rfc9110#section-13 RFC 9110 §13}
  * @module
  */
+import type { Gateway } from '../../core/gateway.ts'
 import type { BundleDocuments, PublishedDocument, PublishedDocuments } from '../../core/published-documents.ts'
+import { Refusal } from '../../core/refusal.ts'
 import type { Answer } from '../answer.ts'
 
 export const documentPaths = {
@@ -56,4 +58,19 @@ function headersOf({ etag, maxAgeSeconds }: PublishedDocument) {
 /** Weak comparison, as §13.1.2 asks for `If-None-Match`. */
 function matches(ifNoneMatch: string, etag: string): boolean {
   return ifNoneMatch.split(',').some((candidate) => ['*', etag, `W/${etag}`].includes(candidate.trim()))
+}
+
+export function documentFor(
+  gateway: Pick<Gateway, 'published'>,
+  path: DocumentPath,
+  format: string | undefined,
+  ifNoneMatch: string | undefined,
+): Answer {
+  return chosenAnswer(chooseDocument(gateway.published(), path, format), ifNoneMatch)
+}
+
+export function chosenAnswer(document: PublishedDocument | undefined, ifNoneMatch: string | undefined): Answer {
+  if (document === undefined)
+    throw new Refusal('malformed_request', 'unknown format', { detail: 'format: expected json or pem' })
+  return documentAnswer(document, ifNoneMatch)
 }
