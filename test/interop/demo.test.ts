@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { runToEnd } from './run-to-end.ts'
+import { runToEnd } from '../examples/run-to-end.ts'
 
 test('the demo shows both examples, ends by itself, and keeps colour to terminals', async () => {
   const run = await runToEnd('scripts/demo.ts', { NO_COLOR: '' })

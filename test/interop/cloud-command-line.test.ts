@@ -6,11 +6,11 @@ import { text as readStream } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createGoogleSubjectTokenSupplier, fromApostille } from '../../src/node.ts'
+import { makeFolder, runCli } from '../cli/run-cli.ts'
 import { type CloudsWorld, openClouds, provider } from '../support/clouds-world.ts'
 import { type HttpsServer, startHttpsServer } from '../support/https-server.ts'
 import { createTestAuthority } from '../support/tls.ts'
 import { send } from '../support/wire.ts'
-import { makeFolder, runCli } from './run-cli.ts'
 
 // Processes of their own, on machines that are busy with other tests.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })

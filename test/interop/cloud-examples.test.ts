@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { checksOf, type Ended, runToEnd } from './run-to-end.ts'
+import { checksOf, type Ended, runToEnd } from '../examples/run-to-end.ts'
 
 /** Variables of this machine by which an SDK finds other credentials. */
 const none = { AWS_PROFILE: '', AWS_ACCESS_KEY_ID: '', AZURE_CLIENT_SECRET: '', GOOGLE_APPLICATION_CREDENTIALS: '' }
