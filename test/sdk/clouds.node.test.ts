@@ -230,8 +230,9 @@ test('the environment says what is left out', async () => {
 test('a server that the CA does not vouch for gets no proof', async () => {
   const caFile = join(gateway.folder, 'other.pem')
   writeFileSync(caFile, (await createTestAuthority()).ca)
+  // It is tried again until the deadline, which may be over in the middle of a handshake.
   await expect(createClient({ ...proof, caFile, deadlineMs: 1000 }).getCredential('s3')).rejects.toMatchObject({
-    code: 'unreachable',
+    code: expect.stringMatching(/^(?:unreachable|timeout)$/),
   })
   expect(gateway.requests).toEqual([])
 })
