@@ -8,12 +8,13 @@
  * @see {@link https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable IDs of principals}
  * @module
  */
+
+import { quote } from '../core/quote.ts'
 import { Refusal } from '../core/refusal.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { isJsonObject, parseStrictJson } from '../protocol/json.ts'
 import { audienceHeader, buildPresignedUrl, type PresignedIdentity } from '../protocol/presigned-identity.ts'
 import { type HttpAnswer, type HttpClient, type HttpRequest, UpstreamError } from './http-client.ts'
-import { quote } from './quote.ts'
 
 /** Who signed: a role that somebody assumed, or a user. */
 export interface CallerIdentity {

@@ -14,13 +14,13 @@
  * @module
  */
 import { compactVerify, errors } from 'jose'
+import { quote } from '../core/quote.ts'
 import { Refusal } from '../core/refusal.ts'
 import { isSignatureAlgorithm } from '../protocol/algorithms.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { isJsonObject, parseStrictJsonBytes } from '../protocol/json.ts'
 import { type CompactJws, parseCompactJws } from '../protocol/jws.ts'
 import type { VerificationKey } from './key-set.ts'
-import { quote } from './quote.ts'
 import type { RemoteJwks } from './remote-jwks.ts'
 
 export interface ForeignTokenRules {

@@ -8,6 +8,7 @@
  * @module
  */
 import type { KubernetesConfig, OidcConfig } from '../core/config-authenticators.ts'
+import { quote } from '../core/quote.ts'
 import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { ProtocolError } from '../protocol/errors.ts'
@@ -15,7 +16,6 @@ import { createDoublingPause } from './doubling-pause.ts'
 import { type HttpClient, UpstreamError } from './http-client.ts'
 import { createIssuerKeys } from './issuer-keys.ts'
 import { type KeySet, parseKeySet, type VerificationKey } from './key-set.ts'
-import { quote } from './quote.ts'
 import type { FileReader } from './watched-file.ts'
 
 export type RemoteJwksConfig = Pick<

@@ -6,6 +6,7 @@
  */
 import type { AppendOutcome, RecordWriter } from './audit.ts'
 import type { Call } from './call.ts'
+import { describeSubject } from './candidate.ts'
 import type { Configured } from './configured.ts'
 import { entitleSecret, type SecretDecision } from './entitle-secret.ts'
 import { type RecordEntry, shortenTexts } from './record.ts'
@@ -89,7 +90,7 @@ export function createCallerAdmission(deps: CallerAdmissionDeps): AdmitSecret<Se
     const asked = spiffeId === undefined ? {} : { requested_spiffe_id: spiffeId }
     const base = {
       ...deps.records.begin(origin, identity),
-      ...described(decision),
+      ...describeSubject(decision),
       details: { ...asked, ...detailsOf(act) },
     }
     const { use } = identity
@@ -109,12 +110,11 @@ function admitted(session: Session, reason: string): SecretAdmission {
       const kept = await deps.records.keep([entry], spend, change)
       if (kept !== 'spent') return kept
       const why = 'the join token has no use left, has expired or is revoked'
-      throw await keepRefusal(deps, new Refusal('proof_rejected', why), [
-        { ...refused, code: 'proof_rejected', reason: why },
-      ])
+      const refusal = new Refusal('proof_rejected', why)
+      throw await deps.records.keepRefusal(refusal, base.operation, [{ ...refused, code: refusal.code, reason: why }])
     },
     refuse: (refusal, details = {}) =>
-      keepRefusal(deps, refusal, [
+      deps.records.keepRefusal(refusal, base.operation, [
         shortenTexts({ ...withDetails(refused, details), code: refusal.code, reason: refusal.reason }),
       ]),
   }
@@ -123,33 +123,8 @@ function admitted(session: Session, reason: string): SecretAdmission {
 function refuseDenied({ deps, base }: Session, decision: SecretDecision): Promise<Refusal> {
   const { code, reason, stranger } = decision
   const entry = shortenTexts({ ...base, code, reason })
-  return keepRefusal(
-    deps,
-    new Refusal(code, reason, decision),
-    stranger ? deps.records.ofStranger(entry, code) : [entry],
-  )
-}
-
-/** Counted and on record, so that whoever answers it does neither again. */
-async function keepRefusal(
-  { records, telemetry }: CallerAdmissionDeps,
-  refusal: Refusal,
-  entries: readonly RecordEntry[],
-): Promise<Refusal> {
-  await records.keep(entries)
-  records.markRecorded(refusal)
-  const operation = entries[0]?.operation
-  telemetry.count('apostille_refusals_total', { operation, code: refusal.code })
-  return refusal
-}
-
-function described({ subject, policy, notes }: SecretDecision): Partial<RecordEntry> {
-  return {
-    ...(subject && { spiffeId: subject.spiffe_id }),
-    ...(subject && subject.rule !== '' && { rule: subject.rule }),
-    ...(policy !== undefined && { policy }),
-    ...(notes.length > 0 && { notes }),
-  }
+  const entries = stranger ? deps.records.ofStranger(entry, code) : [entry]
+  return deps.records.keepRefusal(new Refusal(code, reason, decision), base.operation, entries)
 }
 
 function detailsOf({ path, details }: SecretAct): Details {

@@ -8,6 +8,7 @@ import { parseSpiffeId, type SpiffeId } from '../protocol/spiffe-id.ts'
 import type { AuthenticatedIdentity } from './authenticate.ts'
 import { findEntitlements, policySubject } from './entitle.ts'
 import type { PolicySubject } from './policy.ts'
+import type { RecordEntry } from './record.ts'
 
 /** One identity that the proof has. `ours`: a token may be signed for it. */
 export interface Candidate {
@@ -75,4 +76,22 @@ export function chooseCandidate(
     ? 'no identity rule gives this proof an identity'
     : 'the identity asked for is none of this proof'
   return { reason, stranger }
+}
+
+/** What records say of whom a policy decided about. */
+export function describeSubject({
+  subject,
+  policy,
+  notes,
+}: {
+  readonly subject?: PolicySubject
+  readonly policy?: string
+  readonly notes: readonly string[]
+}): Partial<RecordEntry> {
+  return {
+    ...(subject && { spiffeId: subject.spiffe_id }),
+    ...(subject && subject.rule !== '' && { rule: subject.rule }),
+    ...(policy !== undefined && { policy }),
+    ...(notes.length > 0 && { notes }),
+  }
 }

@@ -8,6 +8,7 @@ import { type Candidate, chooseCandidate, type FoundCandidates, findCandidates }
 import type { EntitleInput } from './entitle.ts'
 import { ExpressionError, type RequestContext } from './expression.ts'
 import { decideExchange, type PolicySubject } from './policy.ts'
+import { quote } from './quote.ts'
 import type { RefusalCode } from './refusal.ts'
 import type { Session, Target } from './target.ts'
 
@@ -24,6 +25,8 @@ export interface GrantedExchange {
   readonly acting: SpiffeId
   readonly session: Session
   readonly reason: string
+  /** Name of the policy that permits it. */
+  readonly policy?: string
   readonly notes: readonly string[]
 }
 
@@ -66,7 +69,7 @@ function decideAmong(input: ExchangeInput, { candidates, notes }: FoundCandidate
   const target = configured.config.targets.get(targetName)
   // A foreign trust domain may have any number of workloads that nothing here knows.
   const denying = { subject: chosen.subject, notes, stranger: !chosen.ours }
-  return target ? decideFor(input, chosen, target, denying) : deny(`there is no target ${quoted(targetName)}`, denying)
+  return target ? decideFor(input, chosen, target, denying) : deny(`there is no target ${quote(targetName)}`, denying)
 }
 
 function decideFor(
@@ -104,17 +107,9 @@ function decideFor(
   const acting = target.actsAs ?? spiffeId
   try {
     const session = target.sessionOf(acting, { identity: subject, request, target: shown })
-    return { granted, target, subject, acting, session, reason, notes }
+    return { granted, target, subject, acting, session, reason, notes, ...(policy !== undefined && { policy }) }
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error
     return deny(`target ${target.name} is of no use to this identity: ${error.message}`, known)
   }
-}
-
-const maxQuoted = 64
-
-/** In one line, and told apart from what we say. */
-function quoted(text: string): string {
-  const shown = text.slice(0, maxQuoted).replace(/[^\x20-\x7e]/g, '?')
-  return `'${shown}${text.length > maxQuoted ? '…' : ''}'`
 }

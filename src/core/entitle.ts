@@ -7,6 +7,7 @@ import type { AuthenticatedIdentity } from './authenticate.ts'
 import type { Configured } from './configured.ts'
 import { coversAudience, type Entitlement, type Operation, type RequestContext, renewEntitlement } from './identify.ts'
 import { type Decision, decide, type PolicySubject } from './policy.ts'
+import { quote } from './quote.ts'
 import type { RefusalCode } from './refusal.ts'
 import type { Store } from './store.ts'
 
@@ -85,16 +86,13 @@ function deny(
   const { rule } = entitlement
   if (audience === undefined) return { ...denied, reason }
   const wildcard = rule.audiences.includes('*') ? ", nor does its '*' cover it" : ''
-  return { ...denied, reason: `rule ${rule.name} does not list audience ${quoted(audience)}${wildcard}, and ${reason}` }
+  return {
+    ...denied,
+    reason: `rule ${rule.name} does not list audience ${quote(audience, maxQuoted)}${wildcard}, and ${reason}`,
+  }
 }
 
 const maxQuoted = 200
-
-/** In one line, and told apart from what we say. */
-function quoted(text: string): string {
-  const shown = text.slice(0, maxQuoted).replace(/[^\x20-\x7e]/g, '?')
-  return `'${shown}${text.length > maxQuoted ? '…' : ''}'`
-}
 
 /** The identity that was asked for among those that the proof has, else the first. */
 function chooseIdentity(

@@ -6,6 +6,7 @@
 import type { JwtSvid } from '../protocol/jwt-svid.ts'
 import type { AuthenticatedIdentity } from './authenticate.ts'
 import type { Call } from './call.ts'
+import { describeSubject } from './candidate.ts'
 import type { CloudCredential } from './cloud.ts'
 import type { Configured } from './configured.ts'
 import { type DeniedExchange, entitleExchange, type GrantedExchange } from './entitle-exchange.ts'
@@ -75,25 +76,10 @@ export function createTokenExchanger(deps: TokenExchangerDeps) {
 }
 
 async function refuse(deps: TokenExchangerDeps, { base }: Session, denied: DeniedExchange): Promise<never> {
-  const { code, reason, policy, stranger } = denied
-  const entry = shortenTexts({ ...base, code, reason, ...(policy && { policy }), ...described(denied) })
-  throw await keepRefusal(
-    deps,
-    new Refusal(code, reason, denied),
-    stranger ? deps.records.ofStranger(entry, code) : [entry],
-  )
-}
-
-/** Counted and on record, so that whoever answers it does neither again. */
-async function keepRefusal(
-  deps: TokenExchangerDeps,
-  refusal: Refusal,
-  entries: readonly RecordEntry[],
-): Promise<Refusal> {
-  await deps.records.keep(entries)
-  deps.records.markRecorded(refusal)
-  deps.telemetry.count('apostille_refusals_total', { operation, code: refusal.code })
-  return refusal
+  const { code, reason, stranger } = denied
+  const entry = shortenTexts({ ...base, code, reason, ...describeSubject(denied) })
+  const entries = stranger ? deps.records.ofStranger(entry, code) : [entry]
+  throw await deps.records.keepRefusal(new Refusal(code, reason, denied), operation, entries)
 }
 
 /** The cloud's no is on record with who asked. */
@@ -113,7 +99,7 @@ async function orRefuse<T>(
       cause: error,
       ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
     })
-    throw await keepRefusal(deps, own, [{ ...base, code, reason, ...described(granted) }])
+    throw await deps.records.keepRefusal(own, operation, [{ ...base, code, reason, ...describeSubject(granted) }])
   }
 }
 
@@ -128,7 +114,7 @@ async function keepToken(
   const reason = `a token for ${target.name}`
   const issued = { jti, kid, audience, expiresAt }
   await records.keep([
-    { ...base, operation: 'exchange_token', decision: 'granted', reason, issued, ...described(granted) },
+    { ...base, operation: 'exchange_token', decision: 'granted', reason, issued, ...describeSubject(granted) },
   ])
 }
 
@@ -138,14 +124,14 @@ async function hand(
   granted: GrantedExchange,
   { credential, issued, reused, requestId, note }: Obtained,
 ): Promise<CloudCredential> {
-  const { reason, subject, acting, session: named } = granted
+  const { reason, acting, session: named } = granted
   const notes = note === undefined ? granted.notes : [...granted.notes, note]
   const entry: RecordEntry = {
     ...session.base,
     decision: 'granted',
     reason,
     issued,
-    ...described({ subject, notes }),
+    ...describeSubject({ ...granted, notes }),
     details: {
       acts_as: acting.uri,
       ...(requestId !== undefined && { cloud_request_id: requestId }),
@@ -158,20 +144,11 @@ async function hand(
   const kept = await deps.records.keep([entry], use.kind === 'join_token' ? { id: use.id, at: deps.now() } : undefined)
   if (kept === 'spent') {
     const reason = 'the join token has no use left, has expired or is revoked'
-    throw await keepRefusal(deps, new Refusal('proof_rejected', reason), [
-      { ...session.base, code: 'proof_rejected', reason },
-    ])
+    const refusal = new Refusal('proof_rejected', reason)
+    throw await deps.records.keepRefusal(refusal, operation, [{ ...session.base, code: refusal.code, reason }])
   }
   deps.telemetry.count('apostille_issued_total', { operation })
   return credential
-}
-
-function described({ subject, notes }: Pick<DeniedExchange, 'subject' | 'notes'>): Partial<RecordEntry> {
-  return {
-    ...(subject && { spiffeId: subject.spiffe_id }),
-    ...(subject && subject.rule !== '' && { rule: subject.rule }),
-    ...(notes.length > 0 && { notes }),
-  }
 }
 
 function asked({ spiffeId }: ExchangeRequest): Pick<RecordEntry, 'details'> {

@@ -177,7 +177,7 @@ async function exchange(deps: ObtainerDeps, circuit: Circuit, tokens: TokenMint,
       return held
     } catch (error) {
       const spentMs = deps.monotonicMs() - startedMs
-      const pauseMs = pauseAfter(error, attempt, deadlineMs - spentMs, deps.randomBytes)
+      const pauseMs = pauseAfter(error, { attempt, anew, leftMs: deadlineMs - spentMs }, deps.randomBytes)
       if (pauseMs === undefined) {
         report(circuit, error, deps.monotonicMs())
         throw error
@@ -221,12 +221,11 @@ function openCircuit(openForMs: number): CloudError {
  */
 function pauseAfter(
   error: unknown,
-  attempt: number,
-  leftMs: number,
+  { attempt, anew, leftMs }: { readonly attempt: number; readonly anew: boolean; readonly leftMs: number },
   randomBytes: ObtainerDeps['randomBytes'],
 ): number | undefined {
   if (!(error instanceof CloudError) || error.kind === 'refused' || attempt >= maxAttempts) return undefined
-  if (error.kind === 'expired_token') return attempt === 1 ? 0 : undefined
+  if (error.kind === 'expired_token') return anew ? undefined : 0
   const [high = 0, low = 0] = randomBytes(2)
   const jittered = ((high * 256 + low) / 65_536) * Math.min(firstPauseMs * 2 ** (attempt - 1), longestPauseMs)
   const pauseMs = Math.max(jittered, (error.retryAfterSeconds ?? 0) * 1000)

@@ -238,8 +238,11 @@ function decideAbout(policies: PolicySet, variables: DecisionVariables, grantedB
   const { trustDomain = variables.identity.trust_domain } = policies
   const isForeign = variables.identity.trust_domain !== trustDomain
   for (const policy of policiesFor(policies.permit, variables)) {
-    if (isForeign && !namesForeign(policy)) continue
     if (evaluateCondition(policy, variables, notes) !== true) continue
+    if (isForeign && !namesForeign(policy)) {
+      if (notes.length < maxNotes) notes.push(`permit ${policy.name}: ${notForForeign}`)
+      continue
+    }
     return { granted: true, reason: policy.reason ?? `permitted by ${policy.name}`, policy: policy.name, notes }
   }
   return { granted: false, reason: 'no policy permits it', notes }
@@ -250,6 +253,8 @@ function namesForeign({ when }: Policy): boolean {
   return when !== undefined && foreignNames.some((name) => when.reads.has(name))
 }
 
+const notForForeign =
+  'not for other trust domains, as its condition reads none of identity.spiffe_id, identity.trust_domain, identity.authenticator'
 const foreignNames = ['identity.spiffe_id', 'identity.trust_domain', 'identity.authenticator']
 
 interface DecisionVariables extends Variables {

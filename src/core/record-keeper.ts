@@ -79,6 +79,16 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
         return refused(error)
       }
     },
+    /**
+     * Keeps what is on record of a refusal, which may be nothing beyond the limit on strangers, and counts it: whoever
+     * answers it does neither again. Answers the refusal, to be thrown.
+     */
+    async keepRefusal(refusal: Refusal, operation: string, entries: readonly RecordEntry[]): Promise<Refusal> {
+      if (entries.length > 0) await deps.writer.append(entries)
+      recorded.add(refusal)
+      deps.telemetry.count('apostille_refusals_total', { operation, code: refusal.code })
+      return refusal
+    },
     /** A refusal whose record was kept with others is not recorded again where it is answered. */
     markRecorded: (refusal: Refusal): void => void recorded.add(refusal),
     /**

@@ -372,6 +372,7 @@ describe('records', () => {
       operation: 'exchange',
       decision: 'granted',
       reason: 'permitted by all',
+      policy: 'all',
       target: 'tagged',
       spiffeId: web,
       rule: 'workloads',

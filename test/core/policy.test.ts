@@ -300,7 +300,9 @@ test.each([
     trust_domain: 'partner.example',
     spiffe_id: 'spiffe://partner.example/ns/payments/sa/api',
   }
-  expect(decide(policies, foreign, request, false).granted).toBe(granted)
+  const decision = decide(policies, foreign, request, false)
+  expect(decision.granted).toBe(granted)
+  expect(decision.notes).toEqual(granted ? [] : [expect.stringMatching(/^permit p: not for other trust domains/)])
   const forbidding = compilePolicies([input({ ...forbid, when: undefined })], { trustDomain }).policies
   expect(decide(forbidding, foreign, request, true).granted).toBe(false)
 })

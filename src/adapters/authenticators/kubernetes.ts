@@ -9,11 +9,11 @@
  */
 import type { Authentication, Authenticator, Proof } from '../../core/authenticate.ts'
 import type { KubernetesConfig } from '../../core/config-authenticators.ts'
+import { quote } from '../../core/quote.ts'
 import { Refusal } from '../../core/refusal.ts'
 import { isJsonObject } from '../../protocol/json.ts'
 import { type ForeignToken, verifyForeignToken } from '../foreign-token.ts'
 import type { HttpClient } from '../http-client.ts'
-import { quote } from '../quote.ts'
 import { createRemoteJwks } from '../remote-jwks.ts'
 import { createTokenReviewer, type DatedReview, reviewLifeMs } from '../token-review.ts'
 import { type IssuerDeps, issuerPlace, requireBearer, reusableUntil } from './oidc.ts'

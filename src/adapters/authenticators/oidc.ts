@@ -6,12 +6,12 @@
 import type { Authentication, Authenticator, Proof } from '../../core/authenticate.ts'
 import type { OidcConfig } from '../../core/config-authenticators.ts'
 import { oidcPresets, type PresetAttribute, type PresetName } from '../../core/oidc-presets.ts'
+import { quote } from '../../core/quote.ts'
 import { Refusal } from '../../core/refusal.ts'
 import type { Telemetry } from '../../core/telemetry.ts'
 import { isJsonObject } from '../../protocol/json.ts'
 import { verifyForeignToken } from '../foreign-token.ts'
 import type { ConnectUpstream } from '../http-client.ts'
-import { quote } from '../quote.ts'
 import { createRemoteJwks } from '../remote-jwks.ts'
 import type { FileReader } from '../watched-file.ts'
 

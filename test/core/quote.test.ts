@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { quote } from '../../src/adapters/quote.ts'
+import { quote } from '../../src/core/quote.ts'
 
 test.each([
   ['text as it is', 'key-1', "'key-1'"],
