@@ -1,11 +1,12 @@
 /**
- * Builds `dist/`: the library, and the command as split bundles, so that a command loads only what it uses.
+ * Builds `dist/`: the library, and the command as split bundles, so that a command loads only what it uses. Commands that
+ * serve have a bundle of their own: among all commands what they share with some is split into dozens of files.
  *
  * Libraries are bundled too: what of them is not used (locales, other formats) then costs neither start nor memory.
  */
 import { execFileSync } from 'node:child_process'
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
@@ -32,6 +33,26 @@ function moduleOfNode(name: string): string {
   const properties = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(name)))
   const names = properties.flatMap(([key, { get }]) => (get === undefined && key !== 'default' ? key : []))
   return `const all = process.getBuiltinModule('${name}'); export default all; export const { ${names.join(', ')} } = all`
+}
+
+const serving = ['serve', 'dev']
+
+/** Leaves out the commands of the other bundle: `src/cli/main.ts` chooses the one that has what was asked for. */
+function onlyCommands(chosen: (name: string) => boolean): Plugin {
+  return {
+    name: 'only-commands',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\.\/commands\// }, ({ path }) =>
+        chosen(basename(path, '.ts')) ? undefined : { path: 'elsewhere', namespace: 'elsewhere' },
+      )
+      onLoad({ filter: /.*/, namespace: 'elsewhere' }, () => ({
+        contents: "throw new Error('this command is in the other bundle')",
+      }))
+      onResolve({ filter: /^\.\/serving\.ts$/ }, ({ kind }) =>
+        kind === 'dynamic-import' ? { path: './serving.js', external: true } : undefined,
+      )
+    },
+  }
 }
 
 const shared = {
@@ -62,27 +83,38 @@ const library = await build({
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
 })
-const command = await build({
+const command = {
   ...shared,
-  entryPoints: { 'cli/main': 'src/cli/main.ts' },
   // Google's library imports them for a transport of its own, which is never used.
   external: ['node-fetch', 'https-proxy-agent'],
-  plugins: [nodeModulesAtOnce],
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   banner: { js: requireForLibraries },
+} as const satisfies BuildOptions
+const asked = await build({
+  ...command,
+  entryPoints: { 'cli/main': 'src/cli/main.ts' },
+  plugins: [nodeModulesAtOnce, onlyCommands((name) => !serving.includes(name))],
 })
-requireLateClouds(command.metafile)
+const served = await build({
+  ...command,
+  entryPoints: { 'cli/serving': 'src/cli/serving.ts' },
+  plugins: [nodeModulesAtOnce, onlyCommands((name) => serving.includes(name))],
+})
+requireLateClouds(served.metafile)
 execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
   cwd: root,
   stdio: 'inherit',
 })
 await chmod(join(dist, 'cli/main.js'), 0o755)
-await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licencesOf([library.metafile, command.metafile]))
+await writeFile(
+  join(dist, 'THIRD-PARTY-LICENSES.txt'),
+  await licencesOf([library.metafile, asked.metafile, served.metafile]),
+)
 
 /** Libraries of clouds are loaded at the first exchange there, and are no part of what a server starts with. */
 function requireLateClouds({ outputs }: Metafile): void {
-  const { imports = [] } = Object.values(outputs).find(({ entryPoint }) => entryPoint === 'src/cli/main.ts') ?? {}
+  const { imports = [] } = Object.values(outputs).find(({ entryPoint }) => entryPoint === 'src/cli/serving.ts') ?? {}
   const serve = Object.keys(outputs).filter((path) => outputs[path]?.entryPoint === 'src/cli/commands/serve.ts')
   const reached = new Set(serve)
   // A set goes on with what is added to it.
