@@ -94,7 +94,12 @@ export const configurationSchema = z.strictObject({
   trust_domain: trustDomainField,
   issuer: issuerField,
   listen,
-  admin: z.strictObject({ listen: addressField }).default({ listen: { kind: 'unix', path: './data/admin.sock' } }),
+  admin: z
+    .strictObject({
+      listen: addressField.default({ kind: 'unix', path: './data/admin.sock' }),
+      console: addressField.optional(),
+    })
+    .prefault({}),
   metrics: z.strictObject({ listen: addressField }).optional(),
   bundle_endpoint: z
     .strictObject({

@@ -45,6 +45,7 @@ export interface Listeners {
   readonly addresses: {
     readonly main: ListenAddress
     readonly admin: ListenAddress
+    readonly console?: ListenAddress
     readonly metrics?: ListenAddress
     readonly bundleEndpoint?: ListenAddress
   }
@@ -74,6 +75,8 @@ export async function openListeners(input: ListenersInput): Promise<Listeners> {
       unreadable: createUnreadableAnswer(input.newRequestId),
     })
     open.push(admin)
+    const console = config.admin.console && (await listen({ address: config.admin.console, ...consoleHandler(input) }))
+    if (console) open.push(console)
     const metrics = config.metrics && (await listen({ address: config.metrics.listen, handle: metricsHandler(input) }))
     if (metrics) open.push(metrics)
     const bundle = await openBundleEndpoint(input)
@@ -82,6 +85,7 @@ export async function openListeners(input: ListenersInput): Promise<Listeners> {
       addresses: {
         main: main.address,
         admin: admin.address,
+        ...(console && { console: console.address }),
         ...(metrics && { metrics: metrics.address }),
         ...(bundle && { bundleEndpoint: bundle.listener.address }),
       },
@@ -204,6 +208,17 @@ function adminHandler(input: ListenersInput): RequestHandler {
     (error, response, requestId) => void answerFailure(input, error, response, requestId),
   )
   return (request, response) => application(request, response, input.newRequestId())
+}
+
+function consoleHandler(input: ListenersInput): Pick<ListenerOptions, 'handle' | 'unreadable'> {
+  const application = createAtFirstUse(
+    async () => (await applications()).createConsoleApplication(input),
+    (error, response, requestId) => void answerFailure(input, error, response, requestId),
+  )
+  return {
+    handle: (request, response) => application(request, response, input.newRequestId()),
+    unreadable: createUnreadableAnswer(input.newRequestId),
+  }
 }
 
 async function statusOf({ gateway, authorities, federation, now }: ListenersInput) {

@@ -18,6 +18,7 @@ const tools = {
   go: { name: 'Go 1.26', probe: ['go', 'version'], atLeast: [1, 26] },
   gcc: { name: 'gcc', probe: ['gcc', '--version'] },
   flock: { name: 'flock', probe: ['flock', '--version'] },
+  chromium: { name: 'Chromium', probe: ['scripts/chromium.sh'] },
   openssl: { name: 'OpenSSL 3.0', probe: ['openssl', 'version'], atLeast: [3, 0] },
   python: {
     name: 'Python 3.11 with venv',
@@ -34,6 +35,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/python.test.ts': ['python', 'flock'],
   'test/interop/cloud-python.test.ts': ['python', 'flock'],
   'test/interop/cloud-kubernetes.test.ts': ['go', 'flock'],
+  'test/interop/console.test.ts': ['chromium'],
   'test/interop/openssl.test.ts': ['openssl'],
   'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-federation.test.ts': ['go', 'flock', 'gcc'],
