@@ -4,8 +4,9 @@
  * @module
  */
 
+import { readFile, rm } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
@@ -25,6 +26,21 @@ const modulesOfNode: Plugin = {
   },
 }
 
+/** zod ties to each schema what makes a JSON Schema of it, 18 kB that no request needs: the documents are made beforehand. */
+const noJsonSchemas: Plugin = {
+  name: 'no-json-schemas',
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/core\/(?:to-json-schema|json-schema-processors)\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8')
+      const names = [...text.matchAll(/^export (?:const|function) (\w+)/gm)].map(([, name]) => name)
+      const absent = "const absent = () => () => { throw new Error('no JSON Schema is made here') }"
+      return {
+        contents: `${absent}; export { ${[...names, 'process'].map((name) => `absent as ${name}`).join(', ')} }`,
+      }
+    })
+  },
+}
+
 export const workerOptions = {
   absWorkingDir: root,
   entryPoints: { index: 'src/runtime/server.worker.ts' },
@@ -36,17 +52,17 @@ export const workerOptions = {
   conditions: ['workerd', 'worker', 'import'],
   target: 'es2024',
   external: ['cloudflare:*', 'node-fetch', 'https-proxy-agent'],
-  plugins: [modulesOfNode],
+  plugins: [modulesOfNode, noJsonSchemas],
   chunkNames: 'chunks/[name]-[hash]',
-  minifySyntax: true,
-  minifyWhitespace: true,
+  minify: true,
   legalComments: 'none',
   logLevel: 'warning',
   metafile: true,
 } as const satisfies BuildOptions
 
-/** @param outdir Relative to the root of the project, or absolute. */
+/** @param outdir Relative to the root of the project, or absolute; what is there goes. */
 export async function buildWorker(outdir: string): Promise<Metafile> {
+  await rm(resolve(root, outdir), { recursive: true, force: true })
   const { metafile } = await build({ ...workerOptions, outdir })
   return metafile
 }

@@ -22,17 +22,19 @@ export interface BoundConfiguration {
 const documentName = 'APOSTILLE_CONFIG'
 const filesName = 'APOSTILLE_FILES'
 const sealKeyName = 'APOSTILLE_SEAL_KEY'
+/** A variable or secret of the platform holds 5 kB; what is longer goes on in `NAME_2`, `NAME_3` and so on. */
+const maxPartBytes = 5000
 
 /**
  * @throws {DocumentError} when a binding is missing or is not what it should be
  * @throws {ConfigurationError} with every mistake of the document, and everything in it that no Worker can do
  */
 export function readConfiguration(bindings: Bindings): BoundConfiguration {
-  const document = bindings[documentName]
-  if (typeof document !== 'string' || document === '')
+  const document = readText(bindings, documentName)
+  if (document === undefined)
     throw new DocumentError(`the Worker has no configuration: bind the document, as text, to ${documentName}`)
   const config = parseConfiguration(document)
-  const files = readFiles(bindings[filesName])
+  const files = readFiles(readText(bindings, filesName))
   const problems = findProblems(config, document, files)
   if (problems.length > 0) throw new ConfigurationError(problems)
   return { config, files: createReader(files) }
@@ -40,23 +42,61 @@ export function readConfiguration(bindings: Bindings): BoundConfiguration {
 
 /** The key that opens the store. @throws {DocumentError} @throws {SealError} */
 export function readSealKey(bindings: Bindings, { seal }: Pick<Configuration, 'seal'>): Uint8Array {
-  const name = 'env' in seal ? seal.env : sealKeyName
-  const text = bindings[name]
-  if (typeof text !== 'string' || text === '')
+  const name = sealKeyBinding({ seal })
+  const text = readText(bindings, name)
+  if (text === undefined)
     throw new DocumentError(
       `the seal key is missing: \`openssl rand -base64 32 | npx wrangler secret put ${name}\` makes one. Keep a copy: nothing else opens the store`,
     )
   return parseSealKey(text)
 }
 
+/** The secret that holds the seal key. */
+export function sealKeyBinding({ seal }: Pick<Configuration, 'seal'>): string {
+  return 'env' in seal ? seal.env : sealKeyName
+}
+
+/** What {@link readConfiguration} reads. Files may hold tokens and keys, so they go as secrets. */
+export function formatBindings(document: string, files: Readonly<Record<string, string>>) {
+  return {
+    variables: splitText(documentName, document),
+    secrets: Object.keys(files).length === 0 ? {} : splitText(filesName, JSON.stringify(files)),
+  }
+}
+
+const partName = (name: string, index: number) => (index === 0 ? name : `${name}_${index + 1}`)
+
+/** Parts end between characters. */
+function splitText(name: string, text: string): Readonly<Record<string, string>> {
+  const parts = ['']
+  let bytes = 0
+  for (const character of text) {
+    bytes += Buffer.byteLength(character)
+    if (bytes > maxPartBytes) {
+      parts.push('')
+      bytes = Buffer.byteLength(character)
+    }
+    parts[parts.length - 1] += character
+  }
+  return Object.fromEntries(parts.map((part, index) => [partName(name, index), part]))
+}
+
+function readText(bindings: Bindings, name: string): string | undefined {
+  let text = ''
+  for (let index = 0; ; index++) {
+    const part = bindings[partName(name, index)]
+    if (typeof part !== 'string') return text === '' ? undefined : text
+    text += part
+  }
+}
+
 type Files = ReadonlyMap<string, string>
 
 /** A JSON object of texts, as one variable or secret. */
-function readFiles(value: unknown): Files {
-  if (value === undefined || value === '') return new Map()
+function readFiles(text: string | undefined): Files {
+  if (text === undefined) return new Map()
   try {
-    const content: unknown = typeof value === 'string' ? JSON.parse(value) : value
-    const entries = Object.entries(content as Readonly<Record<string, unknown>>)
+    const entries = Object.entries(JSON.parse(text) as Readonly<Record<string, unknown>>)
     if (entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')) return new Map(entries)
   } catch (cause) {
     throw new DocumentError(`${filesName} can not be read: a JSON object is expected`, { cause })
