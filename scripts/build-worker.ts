@@ -26,6 +26,18 @@ const modulesOfNode: Plugin = {
   },
 }
 
+/** Transports of the clouds' libraries that are never used, as their requests are sent by ours. */
+const noTransports: Plugin = {
+  name: 'no-transports',
+  setup({ onResolve, onLoad }) {
+    const filter = /^(?:https?-proxy-agent|node-fetch)$/
+    onResolve({ filter }, ({ path }) => ({ path, namespace: 'no-transport' }))
+    onLoad({ filter: /.*/, namespace: 'no-transport' }, () => ({
+      contents: 'export default undefined; export const HttpsProxyAgent = undefined, HttpProxyAgent = undefined',
+    }))
+  },
+}
+
 /** zod ties to each schema what makes a JSON Schema of it, 18 kB that no request needs: the documents are made beforehand. */
 const noJsonSchemas: Plugin = {
   name: 'no-json-schemas',
@@ -51,8 +63,8 @@ export const workerOptions = {
   mainFields: ['module', 'main'],
   conditions: ['workerd', 'worker', 'import'],
   target: 'es2024',
-  external: ['cloudflare:*', 'node-fetch', 'https-proxy-agent'],
-  plugins: [modulesOfNode, noJsonSchemas],
+  external: ['cloudflare:*'],
+  plugins: [modulesOfNode, noTransports, noJsonSchemas],
   chunkNames: 'chunks/[name]-[hash]',
   minify: true,
   legalComments: 'none',

@@ -17,7 +17,13 @@ export interface LocalWorkerOptions {
   readonly port?: number
   /** Where it keeps what it stores; by default it does so for as long as it runs. */
   readonly keptIn?: string
+  /** PEM; plain HTTP by default. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  /** Answers what the Worker asks of others; the network by default. */
+  readonly outbound?: (request: OutboundRequest) => Promise<Response>
 }
+
+export type OutboundRequest = Pick<Request, 'url' | 'method' | 'headers' | 'text'>
 
 export interface LocalWorker {
   readonly url: URL
@@ -33,13 +39,14 @@ const everyMinute = '* * * * *'
 export const compatibility = { compatibilityDate: '2026-07-28', compatibilityFlags: ['nodejs_compat'] }
 
 export async function startLocalWorker(options: LocalWorkerOptions): Promise<LocalWorker> {
-  const { folder, bindings, port = 0, keptIn } = options
+  const { folder, bindings, port = 0, keptIn, tls, outbound } = options
   const miniflare = new Miniflare({
     host: '127.0.0.1',
     port,
     cf: false,
     log: new Log(LogLevel.WARN),
     ...(keptIn !== undefined && { defaultPersistRoot: keptIn }),
+    ...(tls && { https: true, httpsCert: tls.cert, httpsKey: tls.key }),
     workers: [
       {
         name: 'apostille',
@@ -48,6 +55,7 @@ export async function startLocalWorker(options: LocalWorkerOptions): Promise<Loc
         modules: modulesIn(folder),
         bindings,
         durableObjects: { GATEWAY: { className: 'Gateway', useSQLite: true } },
+        ...(outbound && { outboundService: outbound as never }),
       },
       {
         name: 'operator',
