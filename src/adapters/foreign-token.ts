@@ -172,9 +172,9 @@ async function checkSignature(token: string, { alg, kid }: TokenHeader, rules: F
   throw rejected(`the signature is not by the key ${ofKid}${ofIssuer}`)
 }
 
-async function isSignedBy(token: string, { key, algorithm }: VerificationKey): Promise<boolean> {
+async function isSignedBy(token: string, { jwk, algorithm }: VerificationKey): Promise<boolean> {
   try {
-    await compactVerify(token, key, { algorithms: [algorithm] })
+    await compactVerify(token, jwk, { algorithms: [algorithm] })
     return true
   } catch (error) {
     if (error instanceof errors.JOSEError) return false

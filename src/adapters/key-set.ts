@@ -9,7 +9,7 @@
  * @see {@link https://openid.net/specs/openid-connect-core-1_0.html#IDToken OpenID Connect Core §2}
  * @module
  */
-import { createHash, type KeyObject } from 'node:crypto'
+import { createHash, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { algorithms, fitsAlgorithm, isSignatureAlgorithm, type SignatureAlgorithm } from '../protocol/algorithms.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { isJsonObject, parseStrictJson } from '../protocol/json.ts'
@@ -18,7 +18,8 @@ import { parseJwk } from '../protocol/jwk.ts'
 /** A public key with the one algorithm that it verifies. */
 export interface VerificationKey {
   readonly kid?: string
-  readonly key: KeyObject
+  /** The parameters of the key alone: every runtime verifies with this form. */
+  readonly jwk: Readonly<JsonWebKey>
   readonly algorithm: SignatureAlgorithm
 }
 
@@ -53,7 +54,7 @@ function readKey(value: unknown): VerificationKey | undefined {
     const { key, kid, alg } = parseJwk(value)
     const algorithm = alg === undefined ? defaultAlgorithm(key) : alg
     if (!isSignatureAlgorithm(algorithm) || !fitsAlgorithm(algorithm, key)) return undefined
-    return { key, algorithm, ...(kid === undefined ? {} : { kid }) }
+    return { jwk: key.export({ format: 'jwk' }), algorithm, ...(kid === undefined ? {} : { kid }) }
   } catch (error) {
     if (error instanceof ProtocolError) return undefined
     throw error
@@ -74,8 +75,8 @@ function defaultAlgorithm(key: KeyObject): SignatureAlgorithm | undefined {
 }
 
 function digestKeys(keys: readonly VerificationKey[]): string {
-  const lines = keys.map(({ kid, algorithm, key }) =>
-    JSON.stringify([kid ?? null, algorithm, key.export({ type: 'spki', format: 'der' }).toString('base64')]),
+  const lines = keys.map(({ kid, algorithm, jwk: { crv, x, y, n, e } }) =>
+    JSON.stringify([kid ?? null, algorithm, crv, x, y, n, e]),
   )
   return createHash('sha256').update(lines.sort().join('\n')).digest('hex')
 }

@@ -8,19 +8,10 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { type Configuration, parseConfiguration } from '../core/config.ts'
 import type { ListenAddress } from '../core/listen-address.ts'
+import { DocumentError } from './document-error.ts'
 
 /** The longest document that is read. */
 const maxDocumentBytes = 16 * 1024 * 1024
-
-/** A document that can not be read at all. */
-export class DocumentError extends Error {
-  override readonly name = 'DocumentError'
-
-  /** Whether there is no file at that path. */
-  get missing(): boolean {
-    return (this.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
-  }
-}
 
 /**
  * @throws {ConfigurationError} with every mistake in it

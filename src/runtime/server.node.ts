@@ -4,16 +4,15 @@
  * @module
  */
 import { setTimeout } from 'node:timers/promises'
+import { createFetchBundle } from '../adapters/bundle-endpoint.node.ts'
 import { createConnectUpstream } from '../adapters/connect-upstream.node.ts'
 import { createExchangeAtCloud } from '../adapters/exchangers/index.ts'
 import { createFileReader } from '../adapters/file-reader.node.ts'
 import type { ConnectUpstream } from '../adapters/http-client.ts'
-import { createJoinEqual } from '../adapters/join-equal.node.ts'
-import { createUpstreamFiles } from '../adapters/keys/upstream-files.node.ts'
-import { createRecordWriter } from '../adapters/stores/record-writer.node.ts'
-import type { RecordWriter, RefusalLimiter } from '../core/audit.ts'
+import { createJoinEqual } from '../adapters/join-equal.ts'
+import { createUpstreamFiles } from '../adapters/keys/upstream-files.ts'
+import { createRecordWriter } from '../adapters/stores/record-writer.ts'
 import { type Authorities, createAuthorities } from '../core/authorities.ts'
-import type { RingPlan } from '../core/authority-plan.ts'
 import type { Configuration } from '../core/config.ts'
 import { createGateway, type Gateway } from '../core/gateway.ts'
 import { formatListenAddress } from '../core/listen-address.ts'
@@ -24,15 +23,19 @@ import { createRefusalLimiter } from '../core/refusal-limiter.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
 import { formatHex } from '../protocol/encoding.ts'
+import { maxTrustBundleBytes } from '../protocol/trust-bundle.ts'
 import type { AdmissionLimits } from './admission.node.ts'
-import { describeError, startClockwork, type Task } from './clockwork.node.ts'
+import { startClockwork, type Task } from './clockwork.node.ts'
 import { loadConfiguration, watchConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
-import { type NodeFederation, startFederation } from './federation.node.ts'
+import { keepCountedRefusals } from './counted-refusals.ts'
+import { describeError } from './describe-error.ts'
+import { type ConfiguredFederation, startFederation } from './federation.ts'
 import { type Listeners, openListeners } from './listeners.node.ts'
 import { type OpenStore, openStore } from './open-store.node.ts'
-import { createRandomPool } from './random-pool.node.ts'
+import { createRandomPool } from './random-pool.ts'
 import { createReload } from './reload.node.ts'
+import { ringPlans } from './ring-plans.ts'
 import type { ServerSettings } from './settings.ts'
 
 export interface ServerDeps {
@@ -107,7 +110,16 @@ async function assemble(parts: Parts): Promise<RunningServer> {
   await authorities.refresh()
   const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
   started.defer(writer.close)
-  const federation = await startFederation({ ...sources, config, store, writer, telemetry, authorities })
+  const federation = await startFederation({
+    ...sources,
+    config,
+    store,
+    writer,
+    telemetry,
+    authorities,
+    files: createFileReader(maxTrustBundleBytes),
+    fetchBundle: createFetchBundle(sources),
+  })
   started.defer(federation.close)
   holder = createHolder(parts, authorities, federation)
   started.defer(holder.close)
@@ -232,7 +244,7 @@ function createNodeAuthorities(
     plans: () => ringPlans(current()),
     upstream: () => {
       const files = current().authorities.x509.upstream
-      return files && createUpstreamFiles(files)
+      return files && createUpstreamFiles(files, createFileReader())
     },
   })
 }
@@ -240,7 +252,7 @@ function createNodeAuthorities(
 function createHolder(
   { config, opened, sources, telemetry }: Parts,
   authorities: Authorities,
-  { bundleOf }: Pick<NodeFederation, 'bundleOf'>,
+  { bundleOf }: Pick<ConfiguredFederation, 'bundleOf'>,
 ): ConfigurationHolder {
   const files = createFileReader()
   return createConfigurationHolder(config, {
@@ -258,25 +270,6 @@ function createHolder(
 
 function createConnect({ monotonicMs }: Sources, files = createFileReader()): ConnectUpstream {
   return createConnectUpstream({ files, monotonicMs })
-}
-
-function ringPlans({ authorities: { x509, jwt } }: Configuration): readonly RingPlan[] {
-  return [
-    { ring: 'x509', algorithm: x509.algorithm, ttlSeconds: x509.ttlSeconds },
-    ...jwt.algorithms.map(
-      (algorithm): RingPlan => ({ ring: `jwt/${algorithm}`, algorithm, ttlSeconds: jwt.ttlSeconds }),
-    ),
-  ]
-}
-
-async function keepCountedRefusals(
-  limiter: RefusalLimiter,
-  writer: RecordWriter,
-  now: Date,
-  all: boolean,
-): Promise<void> {
-  const entries = limiter.takeCounted(now, { all })
-  if (entries.length > 0) await writer.append(entries)
 }
 
 function reportStart({ config, settings, telemetry }: Parts, { addresses }: Listeners): void {

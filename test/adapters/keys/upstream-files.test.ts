@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { createUpstreamFiles } from '../../../src/adapters/keys/upstream-files.node.ts'
+import { createFileReader } from '../../../src/adapters/file-reader.node.ts'
+import { createUpstreamFiles } from '../../../src/adapters/keys/upstream-files.ts'
 import { slotSeconds } from '../../../src/core/authority-plan.ts'
 import { formatPem } from '../../../src/protocol/encoding.ts'
 import { parseSpiffeId, parseTrustDomain } from '../../../src/protocol/spiffe-id.ts'
@@ -46,7 +47,7 @@ interface Upstream {
 /** An authority of ours below files that hold this. */
 function below({ chain, roots = [root], key }: Upstream): TestAuthorities {
   replace({ chain, roots, ...(key && { key }) })
-  return createTestAuthorities({ plans, upstream: createUpstreamFiles(files) })
+  return createTestAuthorities({ plans, upstream: createUpstreamFiles(files, createFileReader()) })
 }
 
 function replace({ chain, roots = [root], key }: Upstream): void {

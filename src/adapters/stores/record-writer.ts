@@ -11,7 +11,7 @@ import { type ChainEnd, chainStart, linkRecord } from '../../core/record-chain.t
 import { Refusal } from '../../core/refusal.ts'
 import type { DocumentChange, JoinTokenSpend, Store, StoredRecord } from '../../core/store.ts'
 import type { Telemetry } from '../../core/telemetry.ts'
-import { describe } from './sqlite-file.node.ts'
+import { describe } from './sqlite-database.ts'
 
 export interface RecordWriterDeps {
   readonly store: Store

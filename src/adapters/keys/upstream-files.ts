@@ -5,7 +5,6 @@
  * @module
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { Refusal } from '../../core/refusal.ts'
 import type { ReadUpstreamAuthority, UpstreamAuthority } from '../../core/upstream.ts'
 import { fitsAlgorithm, type SignatureAlgorithm, signWithKey } from '../../protocol/algorithms.ts'
@@ -13,6 +12,7 @@ import { type Certificate, parseCertificate } from '../../protocol/certificate.t
 import { parsePem } from '../../protocol/encoding.ts'
 import { ProtocolError } from '../../protocol/errors.ts'
 import type { Signer } from '../../protocol/signer.ts'
+import type { FileReader } from '../watched-file.ts'
 
 /** `certificate` may go on with the intermediates above it; `bundle` holds the roots. */
 export interface UpstreamFiles {
@@ -21,19 +21,21 @@ export interface UpstreamFiles {
   readonly bundle: string
 }
 
+type TextReader = Pick<FileReader, 'read'>
+
 const algorithmsTried: readonly SignatureAlgorithm[] = ['ES256', 'ES384', 'ES512', 'RS256']
 
 /** Reading rejects with a {@link Refusal} `no_authority` that says which file is wrong, and how. */
-export function createUpstreamFiles(files: UpstreamFiles): ReadUpstreamAuthority {
+export function createUpstreamFiles(files: UpstreamFiles, reader: TextReader): ReadUpstreamAuthority {
   return async () => {
     const [certificates, roots] = await Promise.all([
-      readCertificates(files.certificate),
-      readCertificates(files.bundle),
+      readCertificates(reader, files.certificate),
+      readCertificates(reader, files.bundle),
     ])
     const [certificate, ...above] = certificates
     if (certificate === undefined) throw unusable(files.certificate, 'it holds no certificate')
     checkAuthority(certificate, files.certificate)
-    const signer = signerOf(await readText(files.key), certificate, files.key)
+    const signer = signerOf(await readText(reader, files.key), certificate, files.key)
     const isRoot = (candidate: Certificate) => roots.some((root) => root.der.equals(candidate.der))
     const chain = isRoot(certificate) ? [] : [certificate, ...above.filter((one) => !isRoot(one))]
     return { certificate, signer, chain, roots } satisfies UpstreamAuthority
@@ -44,11 +46,11 @@ function unusable(file: string, why: string, cause?: unknown): Refusal {
   return new Refusal('no_authority', `the upstream authority can not be used: ${file}: ${why}`, { cause })
 }
 
-async function readText(file: string): Promise<string> {
+async function readText(reader: TextReader, file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return await reader.read(file)
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
+    const { code } = cause as { readonly code?: string }
     throw unusable(
       file,
       code === 'ENOENT' ? 'there is no such file' : `it can not be read (${code ?? 'unknown'})`,
@@ -57,8 +59,8 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-async function readCertificates(file: string): Promise<readonly Certificate[]> {
-  const text = await readText(file)
+async function readCertificates(reader: TextReader, file: string): Promise<readonly Certificate[]> {
+  const text = await readText(reader, file)
   try {
     return parsePem('CERTIFICATE', text).map(parseCertificate)
   } catch (cause) {

@@ -1,19 +1,19 @@
 /**
- * Federation on Node: first bundles from files, endpoints over HTTPS, polls at their times.
+ * Federation as the configuration has it: first bundles from its files, polls at their times.
  *
  * @module
  */
-import { readFile } from 'node:fs/promises'
-import { createFetchBundle } from '../adapters/bundle-endpoint.node.ts'
+import type { FileReader } from '../adapters/watched-file.ts'
 import type { Authorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
 import type { ConfiguredPeer } from '../core/config-federation.ts'
 import { createFederation, type Federation, type FederationDeps, type Peer } from '../core/federation.ts'
 import type { TrustDomain } from '../protocol/spiffe-id.ts'
-import { maxTrustBundleBytes } from '../protocol/trust-bundle.ts'
-import { DocumentError } from './configuration.node.ts'
+import { DocumentError } from './document-error.ts'
 
-export interface NodeFederation extends Federation {
+type BundleReader = Pick<FileReader, 'read'>
+
+export interface ConfiguredFederation extends Federation {
   /** Takes the peers of a configuration, with their files read, before they are put into use. */
   readonly prepare: (config: Configuration) => Promise<PreparedPeers>
   /** Puts them into use. */
@@ -22,14 +22,17 @@ export interface NodeFederation extends Federation {
 
 export type PreparedPeers = ReadonlyMap<TrustDomain, Peer>
 
-type NodeFederationDeps = Pick<FederationDeps, 'store' | 'writer' | 'telemetry' | 'now'> & {
+type ConfiguredFederationDeps = Pick<FederationDeps, 'store' | 'writer' | 'telemetry' | 'now' | 'fetchBundle'> & {
+  /** Of bundles, which it reads up to their greatest length. */
+  readonly files: BundleReader
   readonly authorities: Pick<Authorities, 'current'>
   readonly config: Configuration
 }
 
 /** @throws {DocumentError} for a first bundle that can not be read */
-export async function startFederation(deps: NodeFederationDeps): Promise<NodeFederation> {
-  let peers = await preparePeers(deps.config)
+export async function startFederation(deps: ConfiguredFederationDeps): Promise<ConfiguredFederation> {
+  const prepare = ({ federation }: Configuration) => preparePeers(deps.files, federation)
+  let peers = await prepare(deps.config)
   const federation = createFederation({
     ...deps,
     peers: () => peers,
@@ -37,13 +40,12 @@ export async function startFederation(deps: NodeFederationDeps): Promise<NodeFed
       trustDomain: deps.config.trustDomain,
       x509Authorities: deps.authorities.current().x509Issuers,
     }),
-    fetchBundle: createFetchBundle({ now: deps.now }),
     random: Math.random,
   })
   await federation.refresh()
   return {
     ...federation,
-    prepare: preparePeers,
+    prepare,
     async adopt(next) {
       peers = next
       await federation.refresh()
@@ -51,26 +53,24 @@ export async function startFederation(deps: NodeFederationDeps): Promise<NodeFed
   }
 }
 
-async function preparePeers({ federation }: Configuration): Promise<PreparedPeers> {
-  const peers = await Promise.all(federation.map(preparePeer))
+async function preparePeers(files: BundleReader, configured: readonly ConfiguredPeer[]): Promise<PreparedPeers> {
+  const peers = await Promise.all(configured.map((peer) => preparePeer(files, peer)))
   return new Map(peers.map((peer) => [peer.trustDomain, peer]))
 }
 
-async function preparePeer({ trustDomain, bundleFile, endpoint }: ConfiguredPeer): Promise<Peer> {
+async function preparePeer(files: BundleReader, { trustDomain, bundleFile, endpoint }: ConfiguredPeer): Promise<Peer> {
   return {
     trustDomain,
-    ...(bundleFile !== undefined && { firstBundle: await readFirstBundle(trustDomain, bundleFile) }),
+    ...(bundleFile !== undefined && { firstBundle: await readFirstBundle(files, trustDomain, bundleFile) }),
     ...(endpoint && { endpoint }),
   }
 }
 
-async function readFirstBundle(trustDomain: TrustDomain, file: string): Promise<string> {
+async function readFirstBundle(files: BundleReader, trustDomain: TrustDomain, file: string): Promise<string> {
   try {
-    const text = await readFile(file)
-    if (text.length > maxTrustBundleBytes) throw new Error(`it has more than ${maxTrustBundleBytes} bytes`)
-    return new TextDecoder('utf-8', { fatal: true }).decode(text)
+    return await files.read(file)
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
+    const { code } = cause as { readonly code?: string }
     const why = code === 'ENOENT' ? 'there is no such file' : cause instanceof Error ? cause.message : 'unreadable'
     throw new DocumentError(`federation.${trustDomain}.bundle: ${file} can not be read: ${why}`, { cause })
   }
