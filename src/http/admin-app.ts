@@ -19,6 +19,7 @@ import { authorityRoutes } from './routes/authorities.ts'
 import { federationRoutes } from './routes/federation.ts'
 import { joinTokenRoutes } from './routes/join-tokens.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
+import { createOpenApiDocument, openApiPath } from './routes/openapi.ts'
 import { recordRoutes } from './routes/records.ts'
 import { targetRoutes } from './routes/targets.ts'
 
@@ -80,6 +81,11 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
     return c.body(new TextDecoder().decode(body), 200, { 'content-type': contentType })
   })
   app.get('/v1/status', async (c) => c.json(await deps.status()))
+  const description = createOpenApiDocument('admin')
+  app.get(openApiPath, async (c) => {
+    const { body, contentType } = await description()
+    return c.body(new TextDecoder().decode(body), 200, { 'content-type': contentType })
+  })
   app.get('/metrics', async (c) => {
     const { contentType, body } = await deps.metrics()
     return c.body(body, 200, { 'content-type': contentType })

@@ -16,10 +16,18 @@ import { noteRefusal } from './note-refusal.ts'
 import { problemAnswer } from './problem.ts'
 import { targetOf, withoutIssuerPath } from './request-path.ts'
 import { credentialsAnswer, credentialsPath, readTargetName } from './routes/credentials.ts'
-import { chooseBundle, chosenAnswer, type DocumentPath, documentFor, documentPaths } from './routes/discovery.ts'
+import {
+  chooseBundle,
+  chosenAnswer,
+  type DocumentPath,
+  documentAnswer,
+  documentFor,
+  documentPaths,
+} from './routes/discovery.ts'
 import { livezAnswer, readyzAnswer } from './routes/health.ts'
 import { identitiesAnswer } from './routes/identities.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
+import { createOpenApiDocument, openApiPath } from './routes/openapi.ts'
 import { svidRoutes } from './routes/svid.ts'
 import { answerTokenRequest, oauthErrorAnswer, readTokenRequest } from './routes/token.ts'
 
@@ -65,6 +73,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     if (bundle === undefined) throw new Refusal('not_found', 'no bundle of that trust domain')
     return send(c, chosenAnswer(chooseBundle(bundle, c.req.query('format')), c.req.header('if-none-match')))
   })
+  const description = createOpenApiDocument('public')
+  app.get(openApiPath, async (c) => send(c, documentAnswer(await description(), c.req.header('if-none-match'))))
+  app.options(openApiPath, (c) => c.body(null, 204, corsHeaders))
   for (const [path, route] of Object.entries(svidRoutes(gateway))) {
     app.post(path, async (c) => {
       c.set('operation', route.operation)

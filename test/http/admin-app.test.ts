@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Refusal } from '../../src/core/refusal.ts'
 import { createAdminApp } from '../../src/http/admin-app.ts'
+import { createAdminCheck } from '../support/described-answers.ts'
 import { createTelemetryLog } from '../support/fake-upstream.ts'
 import { askJwt, bearer, type Document, startGateway, type TestGateway } from '../support/gateway.ts'
 
 let gateway: TestGateway
 beforeAll(async () => {
-  gateway = await startGateway()
+  gateway = await startGateway({ checkAdmin: createAdminCheck() })
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 
