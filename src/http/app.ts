@@ -13,6 +13,7 @@ import type { Answer } from './answer.ts'
 import { cutOff, decodeBody, maxBodyBytes, requireMediaType, tooLarge } from './body.ts'
 import { type Connection, readCall } from './incoming-call.ts'
 import { noteRefusal } from './note-refusal.ts'
+import { refuseOtherMethods } from './other-methods.ts'
 import { problemAnswer } from './problem.ts'
 import { targetOf, withoutIssuerPath } from './request-path.ts'
 import { credentialsAnswer, credentialsPath, readTargetName } from './routes/credentials.ts'
@@ -158,21 +159,6 @@ const corsHeaders = {
   'access-control-allow-methods': 'GET, HEAD, OPTIONS',
   'access-control-allow-headers': 'if-none-match',
   'access-control-max-age': '86400',
-}
-
-function refuseOtherMethods(app: Hono<AppEnv>): void {
-  const methods = new Map<string, Set<string>>()
-  for (const { path, method } of app.routes) {
-    if (path === '/*') continue
-    methods.set(path, (methods.get(path) ?? new Set()).add(method))
-  }
-  for (const [path, allowed] of methods) {
-    const allow = [...allowed, ...(allowed.has('GET') ? ['HEAD'] : [])].join(', ')
-    app.all(path, (c): Response => {
-      c.header('allow', allow)
-      throw new Refusal('method_not_allowed', 'no such method here')
-    })
-  }
 }
 
 async function answerError(deps: AppDeps, c: AppContext, error: unknown): Promise<Response> {
