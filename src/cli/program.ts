@@ -33,6 +33,7 @@ const kvVersions = () => import('./commands/kv-versions.ts')
 
 /** Every command, in the order of the help. */
 export const commands: Readonly<Record<string, CommandRow>> = {
+  init: { summary: 'Write a first configuration', load: () => import('./commands/init.ts') },
   dev: { summary: 'Run a gateway for development, without configuration', load: () => import('./commands/dev.ts') },
   serve: { summary: 'Run the gateway', load: () => import('./commands/serve.ts') },
   check: { summary: 'Check a configuration document', load: () => import('./commands/check.ts') },
