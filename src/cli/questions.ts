@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createInterface } from 'node:readline/promises'
+import { createInterface, type Interface } from 'node:readline'
 import { findSimilarName } from '../runtime/similar-name.ts'
 import { CliError } from './cli-error.ts'
 
@@ -42,14 +42,7 @@ export function isAtTerminal(): boolean {
 
 export function openQuestions(terminal: Terminal = { input: process.stdin, output: process.stderr }): Questions {
   const lines = createInterface(terminal)
-  const ended = new Promise<never>((_, reject) => {
-    // The input ended, or Ctrl-C was pressed: no answer comes any more.
-    lines.once('close', () =>
-      reject(new CliError('nothing was done: the question was not answered', { code: 'unanswered' })),
-    )
-  })
-  ended.catch(() => undefined)
-  const read = (prompt: string) => Promise.race([lines.question(prompt), ended])
+  const read = createLineReader(lines)
   const tell = (text: string) => terminal.output.write(`${text}\n`)
 
   async function ask({ text, example, initial, problemOf }: Question): Promise<string> {
@@ -86,6 +79,36 @@ export function openQuestions(terminal: Terminal = { input: process.stdin, outpu
     },
     close: () => lines.close(),
   }
+}
+
+/** Lines that were typed ahead, or pasted, are the answers to the questions that follow. */
+function createLineReader(lines: Interface): (prompt: string) => Promise<string> {
+  const ahead: string[] = []
+  let waiting: PromiseWithResolvers<string> | undefined
+  let closed = false
+  lines.on('line', (line) => {
+    if (waiting === undefined) ahead.push(line)
+    else waiting.resolve(line)
+    waiting = undefined
+  })
+  // The input ended, or Ctrl-C was pressed: no answer comes any more.
+  lines.once('close', () => {
+    closed = true
+    waiting?.reject(unanswered())
+  })
+  return async (prompt) => {
+    lines.setPrompt(prompt)
+    if (!closed) lines.prompt()
+    const line = ahead.shift()
+    if (line !== undefined) return line
+    if (closed) throw unanswered()
+    waiting = Promise.withResolvers<string>()
+    return waiting.promise
+  }
+}
+
+function unanswered(): CliError {
+  return new CliError('nothing was done: the question was not answered', { code: 'unanswered' })
 }
 
 /** A text says what is wrong. */

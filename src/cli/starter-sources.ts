@@ -225,7 +225,7 @@ export const commonQuestions: readonly StarterQuestion[] = [
     question: 'Trust domain, the name in every SPIFFE ID',
     example: 'example.org',
     pattern: trustDomainPattern,
-    expected: 'a trust domain name in lower case, such as example.org',
+    expected: 'a trust domain name in lower case',
   },
   {
     flag: 'issuer',

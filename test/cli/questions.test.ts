@@ -64,3 +64,12 @@ test('a terminal that goes away is no answer', async () => {
   const { questions } = terminal()
   await expect(questions.ask({ text: 'Which', problemOf: even })).rejects.toMatchObject({ code: 'unanswered' })
 })
+
+test('what was typed ahead answers the questions that follow', async () => {
+  const input = new PassThrough()
+  const questions = openQuestions({ input, output: new PassThrough() })
+  input.end('2\n4\n')
+  expect(await questions.ask({ text: 'Which', problemOf: even })).toBe('2')
+  expect(await questions.ask({ text: 'Which', problemOf: even })).toBe('4')
+  await expect(questions.ask({ text: 'Which', problemOf: even })).rejects.toMatchObject({ code: 'unanswered' })
+})
