@@ -96,6 +96,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'Show the public key that signs the records',
     load: () => import('./commands/records-key.ts'),
   },
+  explain: {
+    summary: 'Say which rule or policy grants or refuses something',
+    load: () => import('./commands/explain.ts'),
+  },
   doctor: {
     summary: 'Find the link that fails on the way to a credential',
     load: () => import('./commands/doctor.ts'),

@@ -5,6 +5,7 @@
  * @module
  */
 import { Hono } from 'hono'
+import type { Explainer } from '../core/explainer.ts'
 import type { Federation } from '../core/federation.ts'
 import type { Gateway } from '../core/gateway.ts'
 import type { Operator } from '../core/operator.ts'
@@ -16,6 +17,7 @@ import { malformed } from './body.ts'
 import { problemAnswer, refusalOf } from './problem.ts'
 import { targetOf } from './request-path.ts'
 import { authorityRoutes } from './routes/authorities.ts'
+import { explainRoutes } from './routes/explain.ts'
 import { federationRoutes } from './routes/federation.ts'
 import { joinTokenRoutes } from './routes/join-tokens.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
@@ -41,6 +43,7 @@ export interface AdminDeps {
   readonly operator: Operator
   readonly federation: Federation
   readonly records: Records
+  readonly explainer: Explainer
   readonly telemetry: Telemetry
   readonly newRequestId: () => string
   readonly reload: (requestId: string) => Promise<ReloadOutcome>
@@ -65,6 +68,7 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
     await next()
   })
   app.route('/v1/authorities', authorityRoutes(deps.operator))
+  app.route('/v1/explain', explainRoutes(deps.explainer))
   app.route('/v1/federation', federationRoutes(deps.federation))
   app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))
   app.route('/v1/records', recordRoutes(deps.records))

@@ -15,6 +15,7 @@ import type { RecordWriter, RefusalLimiter } from '../core/audit.ts'
 import { type Authorities, createAuthorities } from '../core/authorities.ts'
 import type { RingPlan } from '../core/authority-plan.ts'
 import type { Configuration } from '../core/config.ts'
+import { createExplainer } from '../core/explainer.ts'
 import { createGateway, type Gateway } from '../core/gateway.ts'
 import { formatListenAddress } from '../core/listen-address.ts'
 import { createOperator } from '../core/operator.ts'
@@ -157,6 +158,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       deadline,
     }),
     records,
+    explainer: createExplainer({ configured, store, records, now: sources.now }),
     telemetry,
     metrics,
     authorities,
