@@ -24,6 +24,7 @@ const groups: Readonly<Record<string, string>> = {
   federation: 'Trust domains that we federate with',
   kv: 'Our own versioned secrets',
   records: 'What was asked, decided and issued',
+  seal: 'The key that wraps what is secret in the store',
 }
 
 const changeAuthority = () => import('./commands/authority-change.ts')
@@ -95,6 +96,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
   'records key': {
     summary: 'Show the public key that signs the records',
     load: () => import('./commands/records-key.ts'),
+  },
+  'seal rotate': {
+    summary: 'Put another seal key in the place of the present one',
+    load: () => import('./commands/seal-rotate.ts'),
   },
   explain: {
     summary: 'Say which rule or policy grants or refuses something',

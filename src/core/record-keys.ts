@@ -8,6 +8,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Signer } from '../protocol/signer.ts'
 import type { KeyManager } from './key-manager.ts'
 import { createMacKey } from './record-chain.ts'
+import type { Resealer } from './reseal.ts'
 import { type Store, StoreError } from './store.ts'
 
 export interface RecordKeys {
@@ -48,4 +49,13 @@ async function readOrCreate(store: Store, keys: KeyManager): Promise<RecordKeysD
   const written = await store.writeDocument(documentName, 0, JSON.stringify(made))
   // Another replica was faster: its keys are the ones.
   return written ? made : readOrCreate(store, keys)
+}
+
+/** The document under the present seal key; undefined where it is. */
+export function resealRecordKeys(body: string, keys: Resealer): string | undefined {
+  const { mac, key } = JSON.parse(body) as RecordKeysDocument
+  const next = { mac: keys.reseal(macName, 'secret', mac), key: keys.reseal(keyName, 'ES256', key) }
+  if (next.mac === undefined && next.key === undefined) return undefined
+  const document: RecordKeysDocument = { mac: next.mac ?? mac, key: next.key ?? key }
+  return JSON.stringify(document)
 }

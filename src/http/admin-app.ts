@@ -22,6 +22,7 @@ import { federationRoutes } from './routes/federation.ts'
 import { joinTokenRoutes } from './routes/join-tokens.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
 import { recordRoutes } from './routes/records.ts'
+import { type SealRotation, sealRoutes } from './routes/seal.ts'
 import { targetRoutes } from './routes/targets.ts'
 
 /** A configuration that was refused or taken, as `reload` tells it. */
@@ -44,6 +45,7 @@ export interface AdminDeps {
   readonly federation: Federation
   readonly records: Records
   readonly explainer: Explainer
+  readonly seal: SealRotation
   readonly telemetry: Telemetry
   readonly newRequestId: () => string
   readonly reload: (requestId: string) => Promise<ReloadOutcome>
@@ -72,6 +74,7 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
   app.route('/v1/federation', federationRoutes(deps.federation))
   app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))
   app.route('/v1/records', recordRoutes(deps.records))
+  app.route('/v1/seal', sealRoutes(deps.seal))
   app.route('/v1/targets', targetRoutes(deps.operator))
   mountSecrets(app, deps)
   app.post('/v1/reload', async (c) => {

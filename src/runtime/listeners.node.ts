@@ -206,7 +206,7 @@ function adminHandler(input: ListenersInput): RequestHandler {
   return (request, response) => application(request, response, input.newRequestId())
 }
 
-async function statusOf({ gateway, authorities, federation, now }: ListenersInput) {
+async function statusOf({ gateway, authorities, federation, seal, now }: ListenersInput) {
   const { config } = gateway.configured()
   const problem = await gateway.ready().then(
     () => undefined,
@@ -221,6 +221,8 @@ async function statusOf({ gateway, authorities, federation, now }: ListenersInpu
     document: config.digest,
     configuration: gateway.configurationRefused() ? 'refused' : 'current',
     bundle_sequence: authorities.current().sequence,
+    seal_key: seal.keyId(),
+    seal_rotation: seal.isUnfinished() ? 'unfinished' : 'none',
     authenticators: [...config.authenticators.values()].map(({ name, type }) => ({ name, type })),
     federation: federation.list().map((peer) => peerStatus(peer, now())),
   }

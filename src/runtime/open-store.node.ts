@@ -3,18 +3,21 @@
  *
  * @module
  */
-import { createSealedKeys } from '../adapters/keys/sealed.ts'
+import { createRingKeys } from '../adapters/keys/sealed.ts'
 import { createSqliteStore } from '../adapters/stores/sqlite.node.ts'
 import type { Configuration } from '../core/config.ts'
 import type { KeyManager } from '../core/key-manager.ts'
 import { openRecordKeys, type RecordKeys } from '../core/record-keys.ts'
+import type { Resealer } from '../core/reseal.ts'
 import type { Store } from '../core/store.ts'
-import { readSealKey } from './seal-key.node.ts'
+import { readSealKeys } from './seal-key.node.ts'
+import { type ChangingRing, createChangingRing } from './seal-ring.node.ts'
 import type { ServerSettings } from './settings.ts'
 
 export interface OpenStore {
   readonly store: Store
-  readonly keys: KeyManager
+  readonly keys: KeyManager & Resealer
+  readonly ring: ChangingRing
   readonly recordKeys: RecordKeys
 }
 
@@ -26,9 +29,10 @@ export async function openStore(
 ): Promise<OpenStore> {
   const store = createSqliteStore({ path: config.store.path, trustDomain: config.trustDomain, purpose })
   try {
-    const sealKey = await readSealKey({ seal: config.seal, env, storeIsEmpty: await isEmpty(store) })
-    const keys = createSealedKeys({ sealKey, trustDomain: config.trustDomain, randomBytes })
-    return { store, keys, recordKeys: await openRecordKeys(store, keys) }
+    const storeIsEmpty = await isEmpty(store)
+    const ring = createChangingRing(await readSealKeys({ seal: config.seal, env, storeIsEmpty }))
+    const keys = createRingKeys({ ring, trustDomain: config.trustDomain, randomBytes })
+    return { store, keys, ring, recordKeys: await openRecordKeys(store, keys) }
   } catch (error) {
     await store.close()
     throw error

@@ -34,6 +34,7 @@ import { type Listeners, openListeners } from './listeners.node.ts'
 import { type OpenStore, openStore } from './open-store.node.ts'
 import { createRandomPool } from './random-pool.node.ts'
 import { createReload } from './reload.node.ts'
+import { createSealRotation } from './seal-rotation.node.ts'
 import type { ServerSettings } from './settings.ts'
 
 export interface ServerDeps {
@@ -158,6 +159,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       deadline,
     }),
     records,
+    seal: createSealRotation({ ...opened, seal: config.seal, writer, now: sources.now, pause: (ms) => setTimeout(ms) }),
     explainer: createExplainer({ configured, store, records, now: sources.now }),
     telemetry,
     metrics,
@@ -281,11 +283,13 @@ async function keepCountedRefusals(
   if (entries.length > 0) await writer.append(entries)
 }
 
-function reportStart({ config, settings, telemetry }: Parts, { addresses }: Listeners): void {
+function reportStart({ config, settings, opened, telemetry }: Parts, { addresses }: Listeners): void {
   telemetry.gauge('apostille_config_valid', 1)
   // The issuer of `dev` has a port, and no cloud is to know it.
   const warnings = config.warnings.filter(({ path }) => settings.purpose !== 'dev' || path !== 'issuer')
   for (const { message, line, path } of warnings) telemetry.log('warning', message, { line, path })
+  if (opened.ring.isUnfinished())
+    telemetry.log('warning', 'a rotation of the seal key is unfinished: go on with it by `apostille seal rotate`')
   telemetry.log('info', 'ready', {
     trust_domain: config.trustDomain,
     issuer: config.issuer,
