@@ -101,6 +101,8 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'Put another seal key in the place of the present one',
     load: () => import('./commands/seal-rotate.ts'),
   },
+  backup: { summary: 'Write a copy of the store of a running gateway', load: () => import('./commands/backup.ts') },
+  restore: { summary: 'Make a store out of a backup', load: () => import('./commands/restore.ts') },
   explain: {
     summary: 'Say which rule or policy grants or refuses something',
     load: () => import('./commands/explain.ts'),

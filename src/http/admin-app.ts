@@ -17,6 +17,7 @@ import { malformed } from './body.ts'
 import { problemAnswer, refusalOf } from './problem.ts'
 import { targetOf } from './request-path.ts'
 import { authorityRoutes } from './routes/authorities.ts'
+import { type Backups, backupRoutes } from './routes/backup.ts'
 import { explainRoutes } from './routes/explain.ts'
 import { federationRoutes } from './routes/federation.ts'
 import { joinTokenRoutes } from './routes/join-tokens.ts'
@@ -46,6 +47,7 @@ export interface AdminDeps {
   readonly records: Records
   readonly explainer: Explainer
   readonly seal: SealRotation
+  readonly backups: Backups
   readonly telemetry: Telemetry
   readonly newRequestId: () => string
   readonly reload: (requestId: string) => Promise<ReloadOutcome>
@@ -70,6 +72,7 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
     await next()
   })
   app.route('/v1/authorities', authorityRoutes(deps.operator))
+  app.route('/v1/backup', backupRoutes(deps.backups))
   app.route('/v1/explain', explainRoutes(deps.explainer))
   app.route('/v1/federation', federationRoutes(deps.federation))
   app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))

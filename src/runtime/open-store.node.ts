@@ -4,7 +4,7 @@
  * @module
  */
 import { createRingKeys } from '../adapters/keys/sealed.ts'
-import { createSqliteStore } from '../adapters/stores/sqlite.node.ts'
+import { createSqliteStore, type SqliteStore, type StorePurpose } from '../adapters/stores/sqlite.node.ts'
 import type { Configuration } from '../core/config.ts'
 import type { KeyManager } from '../core/key-manager.ts'
 import { openRecordKeys, type RecordKeys } from '../core/record-keys.ts'
@@ -16,6 +16,8 @@ import type { ServerSettings } from './settings.ts'
 
 export interface OpenStore {
   readonly store: Store
+  /** Of a store that can be copied while it is used. */
+  readonly backUp?: SqliteStore['backUp']
   readonly keys: KeyManager & Resealer
   readonly ring: ChangingRing
   readonly recordKeys: RecordKeys
@@ -24,7 +26,7 @@ export interface OpenStore {
 /** @throws {StoreError} @throws {SealKeyError} @throws {SealError} Nothing stays open, and nothing was overwritten */
 export async function openStore(
   config: Configuration,
-  { purpose, env }: Pick<ServerSettings, 'purpose' | 'env'>,
+  { purpose, env }: Pick<ServerSettings, 'env'> & { readonly purpose: StorePurpose },
   randomBytes: (size: number) => Uint8Array,
 ): Promise<OpenStore> {
   const store = createSqliteStore({ path: config.store.path, trustDomain: config.trustDomain, purpose })
@@ -32,14 +34,15 @@ export async function openStore(
     const storeIsEmpty = await isEmpty(store)
     const ring = createChangingRing(await readSealKeys({ seal: config.seal, env, storeIsEmpty }))
     const keys = createRingKeys({ ring, trustDomain: config.trustDomain, randomBytes })
-    return { store, keys, ring, recordKeys: await openRecordKeys(store, keys) }
+    return { store, backUp: store.backUp, keys, ring, recordKeys: await openRecordKeys(store, keys) }
   } catch (error) {
     await store.close()
     throw error
   }
 }
 
-async function isEmpty(store: Store): Promise<boolean> {
+/** Whether nothing is lost with it. */
+export async function isEmpty(store: Store): Promise<boolean> {
   const documents = await Promise.all(['authorities', 'records/keys'].map((name) => store.readDocument(name)))
   return documents.every(({ version }) => version === 0) && (await store.listChains()).length === 0
 }

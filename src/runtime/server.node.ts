@@ -26,6 +26,7 @@ import type { Telemetry } from '../core/telemetry.ts'
 import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
 import { formatHex } from '../protocol/encoding.ts'
 import type { AdmissionLimits } from './admission.node.ts'
+import { createBackups } from './backup.node.ts'
 import { describeError, startClockwork, type Task } from './clockwork.node.ts'
 import { loadConfiguration, watchConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
@@ -82,7 +83,7 @@ export async function startServer(settings: ServerSettings, deps: ServerDeps): P
   return server
 }
 
-function createSources(): Sources {
+export function createSources(): Sources {
   const randomBytes = createRandomPool()
   return {
     now: () => new Date(),
@@ -160,6 +161,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     }),
     records,
     seal: createSealRotation({ ...opened, seal: config.seal, writer, now: sources.now, pause: (ms) => setTimeout(ms) }),
+    backups: createBackups({ ...opened, config, writer, now: sources.now }),
     explainer: createExplainer({ configured, store, records, now: sources.now }),
     telemetry,
     metrics,
@@ -222,8 +224,8 @@ async function logFailure(telemetry: Telemetry, what: string, run: () => Promise
   }
 }
 
-function createNodeAuthorities(
-  { opened, sources, telemetry, config }: Parts,
+export function createNodeAuthorities(
+  { opened, sources, telemetry, config }: Pick<Parts, 'opened' | 'sources' | 'telemetry' | 'config'>,
   current: () => Configuration,
 ): Authorities {
   return createAuthorities({

@@ -8,6 +8,7 @@
  */
 import type { SQLInputValue } from 'node:sqlite'
 import { type ProofClaim, type Store, type StoredJoinToken, StoreError } from '../../core/store.ts'
+import { writeBackup } from './sqlite-backup.node.ts'
 import { documentOperations } from './sqlite-documents.node.ts'
 import { openSqliteFile } from './sqlite-file.node.ts'
 import { headOperations, recordOperations } from './sqlite-records.node.ts'
@@ -18,11 +19,19 @@ export interface SqliteStoreConfig {
   readonly path: string
   readonly trustDomain: string
   /** Kept in a new database; one that was made for another purpose is refused. Default `serve`. */
-  readonly purpose?: 'serve' | 'dev'
+  readonly purpose?: StorePurpose
+}
+
+/** A backup that is being restored is for nothing yet. */
+export type StorePurpose = 'serve' | 'dev' | 'backup'
+
+export interface SqliteStore extends Store {
+  /** Writes a copy of all of it, 0600, while it is used. @throws {StoreError} `unavailable` */
+  readonly backUp: (path: string, about: { readonly at: Date; readonly sealKey: string }) => Promise<void>
 }
 
 /** @throws {StoreError} `in_use`, `not_a_store`, `newer_version`, `other_purpose`, `unavailable` */
-export function createSqliteStore({ path, trustDomain, purpose = 'serve' }: SqliteStoreConfig): Store {
+export function createSqliteStore({ path, trustDomain, purpose = 'serve' }: SqliteStoreConfig): SqliteStore {
   const file = openSqliteFile(path)
   const tables: Tables = { file, db: file.db, trustDomain }
   try {
@@ -38,6 +47,7 @@ export function createSqliteStore({ path, trustDomain, purpose = 'serve' }: Sqli
     ...joinTokens(tables),
     ...proofClaims(tables),
     check: operation(checkTables(tables)),
+    backUp: (to, about) => writeBackup(file.db, to, { ...about, trustDomain, purpose }),
     close: async () => file.close(),
   }
 }
