@@ -31,7 +31,15 @@ const keyName = 'records/key'
  * @throws {StoreError} `damaged` when there are records and no keys: others are never made in their place
  */
 export async function openRecordKeys(store: Store, keys: KeyManager): Promise<RecordKeys> {
-  const sealed = await readOrCreate(store, keys)
+  return openSealed(await readOrCreate(store, keys), keys)
+}
+
+/** Of the document's text. @throws {SealError} when they do not open */
+export function openRecordKeysDocument(body: string, keys: KeyManager): Promise<RecordKeys> {
+  return openSealed(JSON.parse(body) as RecordKeysDocument, keys)
+}
+
+async function openSealed(sealed: RecordKeysDocument, keys: KeyManager): Promise<RecordKeys> {
   const secret = await keys.openSecret(macName, sealed.mac)
   const macKey = createMacKey(secret)
   secret.fill(0)
