@@ -48,6 +48,8 @@ const flags: Readonly<Record<string, string>> = {
   versions: '--versions',
   max_versions: '--max-versions',
   custom_metadata: '--metadata',
+  target: '--target',
+  path: '--path',
 }
 
 /** `ttl_seconds: at most 300` → `--ttl: at most 5m`: the caller wrote flags, and no fields. */

@@ -72,7 +72,8 @@ async function readProof({ tokenFile, certFile, keyFile, server }: WorkloadOptio
   return { headers: { authorization: `Bearer ${await readToken(tokenFile)}` } }
 }
 
-async function readToken(file: string): Promise<string> {
+/** A token alone in its file; `-` is standard input. @throws {CliError} `file` */
+export async function readToken(file: string): Promise<string> {
   const token = (await readTextFile(file, 'the token')).trim()
   if (/^[\x21-\x7e]+$/.test(token) && token.length <= maxTokenLength) return token
   throw new CliError(`${file === '-' ? 'standard input' : file} holds no token: one word of ASCII is expected`, {

@@ -6,6 +6,7 @@
  */
 import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Explainer } from '../core/explainer.ts'
 import type { Federation } from '../core/federation.ts'
 import type { Gateway } from '../core/gateway.ts'
 import type { Operator } from '../core/operator.ts'
@@ -19,12 +20,15 @@ import { refuseOtherMethods } from './other-methods.ts'
 import { problemAnswer, refusalOf } from './problem.ts'
 import { targetOf } from './request-path.ts'
 import { authorityRoutes } from './routes/authorities.ts'
+import { type Backups, backupRoutes } from './routes/backup.ts'
 import { chooseBundle, requireDocument } from './routes/discovery.ts'
+import { explainRoutes } from './routes/explain.ts'
 import { federationRoutes } from './routes/federation.ts'
 import { joinTokenRoutes } from './routes/join-tokens.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
 import { createOpenApiDocument, openApiPath } from './routes/openapi.ts'
 import { recordRoutes } from './routes/records.ts'
+import { type SealRotation, sealRoutes } from './routes/seal.ts'
 import { targetRoutes } from './routes/targets.ts'
 
 /** A configuration that was refused or taken, as `reload` tells it. */
@@ -46,6 +50,9 @@ export interface AdminDeps {
   readonly operator: Operator
   readonly federation: Federation
   readonly records: Records
+  readonly explainer: Explainer
+  readonly seal: SealRotation
+  readonly backups: Backups
   readonly telemetry: Telemetry
   readonly newRequestId: () => string
   readonly reload: (requestId: string) => Promise<ReloadOutcome>
@@ -70,9 +77,12 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
     await next()
   })
   app.route('/v1/authorities', authorityRoutes(deps.operator))
+  app.route('/v1/backup', backupRoutes(deps.backups))
+  app.route('/v1/explain', explainRoutes(deps.explainer))
   app.route('/v1/federation', federationRoutes(deps.federation))
   app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))
   app.route('/v1/records', recordRoutes(deps.records))
+  app.route('/v1/seal', sealRoutes(deps.seal))
   app.route('/v1/targets', targetRoutes(deps.operator))
   mountSecrets(app, deps)
   app.post('/v1/reload', async (c) => {

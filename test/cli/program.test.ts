@@ -75,7 +75,7 @@ test.each([
   ['unknown command of a group', ['records', 'lst'], 'Did you mean list?'],
   ['unknown flag', ['check', '--confg', 'x'], 'Did you mean --config?'],
   ['unknown flag beside missing ones', ['svid', 'jwt', '--audiense', 'x'], 'Did you mean --audience?'],
-  ['a command of later', ['explain'], "unknown command 'explain'"],
+  ['nothing to explain', ['explain'], 'there is nothing to explain'],
   ['missing argument', ['join-token', 'revoke'], "missing required argument 'id'"],
   ['too many arguments', ['reload', 'now'], 'too many arguments'],
   ['missing flag', ['svid', 'jwt', '--server', 'https://localhost:1'], '--audience is missing'],

@@ -13,7 +13,7 @@ test('durations have their form in it', () => {
 })
 
 test.each([
-  [['seal'], {}, ['file', 'env']],
+  [['seal'], {}, ['file', 'also', 'env']],
   [['authorities', 'x509'], {}, ['algorithm', 'ttl', 'upstream']],
   [['authenticators', 'a'], { authenticators: { a: { type: 'spiffe' } } }, ['type', 'trust_domain']],
   [['authenticators', 'a'], { authenticators: { a: { type: 'ldap' } } }, []],

@@ -6,9 +6,11 @@
 import * as z from 'zod'
 import { listQuery } from '../list-query.ts'
 import { authorityChangeBody, intermediateBody } from '../routes/authorities.ts'
+import { explainBody } from '../routes/explain.ts'
 import { importBody, refreshBody } from '../routes/federation.ts'
 import { joinTokenBody } from '../routes/join-tokens.ts'
 import { pruneBody, recordQuery, verifyBody } from '../routes/records.ts'
+import { rotateBody } from '../routes/seal.ts'
 import { tryBody } from '../routes/targets.ts'
 import {
   authorityDocument,
@@ -25,6 +27,7 @@ import {
   trialDocument,
   verificationDocument,
 } from './admin-documents.ts'
+import { explanationsDocument, rotationDocument } from './explain-documents.ts'
 import { next, text } from './fields.ts'
 import { kvPaths } from './kv-api.ts'
 import { type Answered, type Api, type Operation, unreadable } from './operation.ts'
@@ -188,7 +191,41 @@ const records = {
   },
 } satisfies Api['paths']
 
+const store = {
+  '/v1/backup': {
+    post: read('store', {
+      id: 'backUp',
+      summary: 'A copy of the store as it is at one moment, an SQLite database',
+      answers: [
+        {
+          status: 200,
+          description: 'The copy. What is sealed is sealed in it as well.',
+          content: { 'application/vnd.sqlite3': text.meta({ format: 'binary' }) },
+        },
+      ],
+      refusals: ['store_unavailable', 'conflict'],
+    }),
+  },
+  '/v1/seal/rotate': {
+    post: act('store', rotateBody, {
+      id: 'rotateSeal',
+      summary: 'Seal everything under the next seal key',
+      empty: true,
+      answers: answer(rotationDocument, 'What was sealed anew.'),
+      refusals: ['conflict'],
+    }),
+  },
+} satisfies Api['paths']
+
 const process = {
+  '/v1/explain': {
+    post: act('process', explainBody, {
+      id: 'explain',
+      summary: 'What a proof would get, or why a request was decided as it was',
+      answers: answer(explanationsDocument, 'Rules, policies and decision, each with what it came to.'),
+      refusals: ['not_found'],
+    }),
+  },
   '/v1/targets/{name}/try': {
     post: act('process', tryBody, {
       id: 'tryTarget',
@@ -260,6 +297,7 @@ changes something is on record, refused or not, and refusals are answered with t
     { name: 'federation', description: 'Bundles of other trust domains.' },
     { name: 'records', description: 'What was asked, decided and issued.' },
     { name: 'secrets', description: 'Our own versioned secrets; each act is on record.' },
+    { name: 'store', description: 'What is kept, and the key that seals it.' },
     { name: 'process', description: 'Configuration, health and metrics.' },
   ],
   always: [...unreadable, 'internal', 'overloaded'],
@@ -270,6 +308,7 @@ changes something is on record, refused or not, and refusals are answered with t
     ...federation,
     ...records,
     ...kvPaths({ asked: 'everybody', refusals: ['store_unavailable'] }),
+    ...store,
     ...process,
   },
 }

@@ -7,6 +7,8 @@ import * as z from 'zod'
 import { refusals } from '../../core/refusal.ts'
 import { next, pem, seconds, spiffeId, text, time, trustDomain } from './fields.ts'
 
+export const codes = z.enum(Object.keys(refusals) as [keyof typeof refusals])
+
 const algorithm = text.meta({ description: 'As JWA names it.', examples: ['ES256'] })
 
 export const authorityDocument = z
@@ -81,7 +83,7 @@ export const recordDocument = z
     request_id: text.optional(),
     operation: text,
     decision: z.enum(['granted', 'refused']),
-    code: z.enum(Object.keys(refusals) as [keyof typeof refusals]).optional(),
+    code: codes.optional(),
     reason: text.optional(),
     authenticator: text.optional(),
     attributes: z.record(text, z.unknown()).optional(),
@@ -192,6 +194,8 @@ export const statusDocument = z
     document: text,
     configuration: z.enum(['current', 'refused']),
     bundle_sequence: z.int(),
+    seal_key: text.meta({ description: 'Tells the seal key from others, and says nothing of it.' }),
+    seal_rotation: z.enum(['none', 'unfinished']),
     authenticators: z.array(z.object({ name: text, type: text })),
     federation: z.array(
       z.object({
