@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { type IncomingMessage, request as plainRequest } from 'node:http'
 import { type RequestOptions, request as tlsRequest } from 'node:https'
 import { Readable } from 'node:stream'
-import type { Fetch, FetchInit } from './client.ts'
+import type { Fetch, FetchInit } from './ask.ts'
 
 /** PEM files. */
 export interface TlsFiles {
