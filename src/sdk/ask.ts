@@ -145,6 +145,7 @@ async function askOnce(asking: Asking, call: Call, signal: AbortSignal): Promise
     `${origin}${path}`,
     body === undefined ? init : { ...init, body: JSON.stringify(body) },
   ).catch((cause: unknown) => {
+    if (cause instanceof ApostilleError) throw cause
     throw new ApostilleError(`no answer from ${origin}`, { code: 'unreachable', cause })
   })
   const text = await readText(response, origin, call.maxAnswerBytes ?? defaultMaxAnswerBytes)
