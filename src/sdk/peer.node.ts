@@ -43,8 +43,8 @@ export function createPeerChecker({ source, authorize, purpose }: PeerCheck): Pe
   function endUntrusted(): void {
     const trusted = source.bundles().flatMap(({ x509Authorities }) => x509Authorities)
     for (const [socket, authority] of kept)
-      if (!trusted.some((der) => authority.der.equals(der)) && isTooEarly(authority))
-        socket.destroy(new ApostilleError('the authority of the peer was revoked', { code: 'not_authorized' }))
+      // Without an error: who has no listener for one would be ended by it.
+      if (!trusted.some((der) => authority.der.equals(der)) && isTooEarly(authority)) socket.destroy()
   }
 
   function forget(socket: TLSSocket): void {
