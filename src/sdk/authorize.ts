@@ -33,7 +33,7 @@ export function authorizeMatching(pattern: string | Authorizer): Authorizer {
   const isOpen = pattern.endsWith('/**')
   const prefix = isOpen ? pattern.slice(0, -3) : pattern
   // A star that is not a whole segment is left, and no SPIFFE ID has one.
-  const { trustDomain, path } = parseSpiffeId(prefix.replaceAll(/\/\*(?=\/|$)/g, '/-'))
+  const { trustDomain, path } = parseSpiffeId(prefix.replaceAll(/(?<!\/)\/\*(?=\/|$)/g, '/-'))
   if (path === '' && !isOpen) throw new ProtocolError('spiffe_id_path', 'no workload has an ID without a path')
   const wanted = prefix.slice(prefix.length - path.length).split('/')
   return (id) => id.trustDomain === trustDomain && matchesSegments(id.path.split('/'), wanted, isOpen)

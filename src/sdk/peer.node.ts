@@ -42,8 +42,8 @@ export function createPeerChecker({ source, authorize, purpose }: PeerCheck): Pe
 
   function endUntrusted(): void {
     const trusted = source.bundles().flatMap(({ x509Authorities }) => x509Authorities)
+    // Without an error: who has no listener for one would be ended by it.
     for (const [socket, authority] of kept)
-      // Without an error: who has no listener for one would be ended by it.
       if (!trusted.some((der) => authority.der.equals(der)) && isTooEarly(authority)) socket.destroy()
   }
 

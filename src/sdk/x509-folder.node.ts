@@ -8,7 +8,7 @@
  */
 import { createPrivateKey } from 'node:crypto'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ProtocolError } from '../protocol/errors.ts'
 import { parseTrustDomain } from '../protocol/spiffe-id.ts'
 import type { TrustBundle } from '../protocol/trust-bundle.ts'
@@ -47,7 +47,8 @@ export interface X509Material {
 
 /** Where the files of a folder are now. @throws what the file system says */
 export async function filesOfFolder(folder: string): Promise<X509Files> {
-  const current = await realpath(join(folder, folderNames.current)).catch(() => folder)
+  // Once, so that all are of one SVID even when the link is swapped meanwhile.
+  const current = await realpath(join(folder, folderNames.certificates)).then(dirname, () => folder)
   const federated = join(current, folderNames.federated)
   const names = (await readdir(federated).catch(() => [])).filter((name) => name.endsWith('.pem'))
   return {
