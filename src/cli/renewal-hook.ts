@@ -22,13 +22,13 @@ export function withHooks(command: Command): Command {
     .addOption(
       new Option(
         '--exec <command>',
-        'with --watch: run this in a shell whenever the files are new; may be given again',
+        'with --watch: run this in a shell whenever the files are new; may be given again (default: none)',
       ).argParser(collect),
     )
     .addOption(
       new Option(
         '--signal <process>',
-        'with --watch: send a signal whenever the files are new, to a PID, a file that holds one (/run/nginx.pid), or all of a name; may be given again',
+        'with --watch: send a signal whenever the files are new, to a PID, a file that holds one (/run/nginx.pid), or all of a name; may be given again (default: none)',
       ).argParser(collect),
     )
     .addOption(

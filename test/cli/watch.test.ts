@@ -86,30 +86,6 @@ test('people see one line for each renewal, and what is wrong meanwhile', async 
 })
 
 test.concurrent.each([
-  ['no folder', ['svid', 'x509'], '--out or --watch is missing'],
-  ['two folders', ['svid', 'x509', '--out', 'a', '--watch', 'b'], '--out and --watch do not go together'],
-  [
-    'two files',
-    ['svid', 'jwt', '--audience', 'a', '--out', 'a', '--watch', 'b'],
-    '--out and --watch do not go together',
-  ],
-  ['a hook without a watch', ['svid', 'x509', '--out', 'a', '--exec', 'true'], '--exec and --signal go with --watch'],
-  ['a bundle without a watch', ['svid', 'x509', '--out', 'a', '--federated', 'b'], '--federated goes with --watch'],
-  ['a signal that is none', ['svid', 'x509', '--watch', 'a', '--signal-name', 'X'], 'expected the name of a signal'],
-  ['no proof', ['svid', 'x509', '--watch', 'a'], 'there is no proof of identity'],
-  ['a proof that can be read once', ['svid', 'x509', '--watch', 'a', '--token-file', '-'], 'name a file'],
-  [
-    'another format',
-    ['svid', 'jwt', '--audience', 'a', '--watch', 'b', '--format', 'google-executable'],
-    '--watch keeps a token and nothing else',
-  ],
-])('%s is a mistake of usage', async (_, args, message) => {
-  const { code, stdout, stderr } = await runCli([...args, '--server', 'https://localhost:1'], { cwd: folder.path })
-  expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-  expect(stderr).toContain(message)
-})
-
-test.concurrent.each([
   ['a gateway that is not there', ['--server', 'https://localhost:1'], 'server_unreachable'],
   ['a proof that is refused', ['--token-file', folder.write('bad', 'e30.e30.AA')], 'proof_rejected'],
 ])('with %s it can not begin', async (_, more, errorCode) => {

@@ -40,7 +40,10 @@ export function define(command: Command): void {
     .option('--spiffe-id <id>', 'which of the identities of the proof (default: the first)')
     .option('--ttl <duration>', "how long it lives, such as 5m (default: the rule's jwt_ttl)", parseDuration)
     .option('--out <file>', 'write the token to this file, mode 0600, by rename (default: standard output)')
-    .option('--watch <file>', 'keep a token in this file fresh until stopped: replaced at half of its life')
+    .option(
+      '--watch <file>',
+      'keep a token in this file fresh until stopped: replaced at half of its life (default: get one, once)',
+    )
     .addOption(
       new Option(
         '--format <format>',

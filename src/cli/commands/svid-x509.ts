@@ -37,13 +37,13 @@ export function define(command: Command): void {
       .option('--out <dir>', 'folder for the files; made when it is not there. This or --watch is required')
       .option(
         '--watch <dir>',
-        'keep the files of this folder fresh until stopped: renewed at half of their life, with what is there as the proof',
+        'keep the files of this folder fresh until stopped: renewed at half of their life, with what is there as the proof (default: --out, once)',
       ),
   )
     .addOption(
       new Option(
         '--federated <trust-domain>',
-        'with --watch: keep its bundle as well, as federated/<trust-domain>.pem; may be given again',
+        'with --watch: keep its bundle as well, as federated/<trust-domain>.pem; may be given again (default: none)',
       ).argParser(collect),
     )
     .addOption(
