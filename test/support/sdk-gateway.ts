@@ -26,7 +26,7 @@ export interface SdkGateway {
 
 export async function startSdkGateway(changes: Document = {}): Promise<SdkGateway> {
   const port = await freePort()
-  const document = { issuer: 'https://localhost', listen: { address: `127.0.0.1:${port}` }, ...changes }
+  const document = { issuer: `https://localhost:${port}`, listen: { address: `127.0.0.1:${port}` }, ...changes }
   let gateway = await startGateway({ document })
   const caFile = join(gateway.folder, 'ca.pem')
   const url = `https://localhost:${port}`
