@@ -7,11 +7,11 @@
 import { createFileReader } from '../adapters/file-reader.node.ts'
 import { type HttpClient, UpstreamError, type UpstreamErrorCode } from '../adapters/http-client.ts'
 import { createIssuerKeys } from '../adapters/issuer-keys.ts'
-import { parseKeySet } from '../adapters/key-set.ts'
 import type { Configuration } from '../core/config.ts'
 import type { AuthenticatorConfig } from '../core/config-authenticators.ts'
 import { type Finding, findError, findWarning } from '../core/finding.ts'
 import { ProtocolError } from '../protocol/errors.ts'
+import { parseKeySet } from '../protocol/key-set.ts'
 import { type Check, concludeCheck, type DoctorDeps, skipCheck } from './doctor.node.ts'
 import { readSkew } from './issuer-link.node.ts'
 
