@@ -93,7 +93,12 @@ const maxUnanswered = 3
 const firstPauseMs = 250
 const longestPauseMs = 4_000
 
+/** URLs resolve such segments, so that a name would lead to another place. */
+const dotSegment = /\/\.\.?(?=[/?]|$)/
+
 async function askUntilDeadline(asking: Asking, call: Call): Promise<Answered> {
+  if (dotSegment.test(call.path))
+    throw new ApostilleError('a name or path must not have . or .. as a segment', { code: 'usage' })
   const { deadlineMs = defaultDeadlineMs } = asking
   const end = performance.now() + deadlineMs
   const abort = new AbortController()

@@ -229,3 +229,44 @@ test('a body that breaks off is tried again', async () => {
   const fetch: Fetch = async () => (++count === 1 ? broken() : new Response(JSON.stringify(aws)))
   expect(await patiently(() => clientOf(fetch).getCredential('s3'))).toMatchObject({ type: 'aws' })
 })
+
+const written = { data: { version: 1, created_time: '2026-01-01T00:00:00Z', deletion_time: '', destroyed: false } }
+
+test.each<[string, Reply]>([
+  ['no answer', new TypeError('fetch failed')],
+  ['a store that may have taken it', [problem('store_unavailable', 503), 503]],
+])('a change after %s is not made again', async (_, reply) => {
+  const { fetch, asked } = fake(reply, [written])
+  await expect(clientOf(fetch).kv.write('a', { b: 1 })).rejects.toMatchObject({ name: 'ApostilleError' })
+  expect(asked).toHaveLength(1)
+})
+
+test.each<[string, Reply]>([
+  ['overloaded', [problem('overloaded', 503), 503]],
+  ['too_many', [problem('too_many', 429), 429]],
+])('a change that was not begun (%s) is tried again', async (_, reply) => {
+  const { fetch, asked } = fake(reply, [written])
+  expect(await patiently(() => clientOf(fetch).kv.write('a', { b: 1 }))).toMatchObject({ version: 1 })
+  expect(asked).toHaveLength(2)
+})
+
+test('Retry-After may be a date, as what stands before the gateway may write it', async () => {
+  const later = new Date(Date.now() + 60_000).toUTCString()
+  const { fetch } = fake([problem('overloaded', 503), 503, { 'retry-after': later }])
+  const error = await clientOf(fetch, { deadlineMs: 5_000 })
+    .getCredential('s3')
+    .catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ code: 'overloaded', retryAfterSeconds: expect.any(Number) })
+  expect((error as { readonly retryAfterSeconds: number }).retryAfterSeconds).toBeGreaterThan(50)
+})
+
+test.each<[string, Reply]>([
+  ['no list', [{}]],
+  ['another number of results', [{ results: [] }]],
+  ['a result that is nothing', [{ results: [{}] }]],
+])('a batch answered with %s is refused', async (_, reply) => {
+  const { fetch } = fake(reply)
+  await expect(clientOf(fetch).getSvids([{ jwt: { audience: 'a' } }])).rejects.toMatchObject({
+    code: 'unexpected_answer',
+  })
+})
