@@ -8,14 +8,11 @@
  *
  * @module
  */
-import { constants } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { TLSSocket } from 'node:tls'
-import { setting, svidSettings } from '../support/settings.ts'
-import { PeerError, readSpiffeId } from '../support/spiffe-peer.ts'
-import { createSvidSource, type X509Svid } from '../support/svid-source.ts'
+// In a project of yours: from 'apostille/node'
+import { authorizeMemberOf, createMtlsServer, createX509Source, peerOf } from '../../src/node.ts'
+import { setting, shortLives } from '../support/settings.ts'
 
 const allowedCaller = setting('ALLOWED_CALLER')
 const balances: ReadonlyMap<string, number> = new Map([
@@ -23,34 +20,19 @@ const balances: ReadonlyMap<string, number> = new Map([
   ['DE-1002', 80],
 ])
 
-const source = await createSvidSource({
-  ...svidSettings(),
-  onTrouble: (reason) => console.log(`no renewal: ${reason}`),
-})
-const server = createServer({ ...tlsOptions(source.current()), requestCert: true, rejectUnauthorized: true }, answer)
-source.onRotation((svid) => {
-  server.setSecureContext(tlsOptions(svid))
-  console.log(`renewed: certificate ${shorten(svid.serialNumber)} is in service`)
-})
+const source = await createX509Source(shortLives())
+source.events.on('failure', ({ message }) => console.log(`no renewal: ${message}`))
+const { spiffeId, serialNumber } = source.svid()
+const server = createMtlsServer(source, { authorize: authorizeMemberOf(spiffeId.trustDomain) }, answer)
+source.events.on('svid', (svid) => console.log(`renewed: certificate ${shorten(svid.serialNumber)} is in service`))
 server.listen(Number(process.env['PORT'] ?? 0), '127.0.0.1', () => {
-  const { spiffeId, serialNumber } = source.current()
-  console.log(`I am ${spiffeId}, certificate ${shorten(serialNumber)}`)
+  console.log(`I am ${spiffeId.uri}, certificate ${shorten(serialNumber)}`)
   console.log(`listening on https://localhost:${(server.address() as AddressInfo).port}`)
 })
 
-function tlsOptions({ certificates, key, bundle }: X509Svid) {
-  // A resumed session would skip the check of the certificate, so that an old one could outlive its time.
-  return {
-    cert: certificates,
-    key,
-    ca: bundle,
-    minVersion: 'TLSv1.2',
-    secureOptions: constants.SSL_OP_NO_TICKET,
-  } as const
-}
-
+/** Nobody gets here without an SVID of our trust domain; this is whose it is, as long as it is good. */
 function answer(request: IncomingMessage, response: ServerResponse): void {
-  const caller = callerOf(request)
+  const caller = peerOf(request.socket)?.spiffeId.uri ?? 'somebody whose SVID has expired'
   if (caller !== allowedCaller) {
     console.log(`refused ${caller}`)
     respond(response, 403, { error: 'this caller may not see balances', caller })
@@ -58,16 +40,6 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   else {
     const balance = balances.get(request.url?.replace('/balances/', '') ?? '')
     respond(response, balance === undefined ? 404 : 200, { balance })
-  }
-}
-
-/** The handshake let nobody in without a certificate of the trust domain; this is whose it is. */
-function callerOf(request: IncomingMessage): string {
-  try {
-    return readSpiffeId((request.socket as TLSSocket).getPeerX509Certificate())
-  } catch (error) {
-    if (error instanceof PeerError) return `somebody without an SVID (${error.message})`
-    throw error
   }
 }
 
@@ -83,7 +55,9 @@ function tick(response: ServerResponse): void {
   response.once('close', () => clearInterval(timer))
 }
 
-const shorten = (serialNumber: string) => serialNumber.slice(0, 8)
+function shorten(serial: string): string {
+  return serial.slice(0, 8)
+}
 
 process.once('SIGTERM', () => {
   source.close()

@@ -9,30 +9,27 @@
  *
  * @module
  */
-
-import { X509Certificate } from 'node:crypto'
 import { request } from 'node:https'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { PeerCertificate } from 'node:tls'
+// In a project of yours: from 'apostille/node'
+import { authorizeId, createX509Source, mtlsClientOptions, type X509Svid } from '../../src/node.ts'
 import { callHttps } from '../support/https-call.ts'
-import { setting, svidSettings } from '../support/settings.ts'
-import { PeerError, requirePeer } from '../support/spiffe-peer.ts'
-import { createSvidSource, type X509Svid } from '../support/svid-source.ts'
+import { setting, shortLives } from '../support/settings.ts'
 
 const backendUrl = setting('BACKEND_URL')
 const backendId = setting('BACKEND_ID')
-const source = await createSvidSource({
-  ...svidSettings(),
-  onTrouble: (reason) => console.log(`no renewal: ${reason}`),
-})
+const source = await createX509Source(shortLives())
+source.events.on('failure', ({ message }) => console.log(`no renewal: ${message}`))
+/** Shows who we are, and makes sure of who answers: the SPIFFE ID says who, a host name only where. */
+const mutualTls = mtlsClientOptions(source, { authorize: authorizeId(backendId) })
 const seen = { requests: 0, failures: 0, ticks: 0, own: new Set<string>(), peer: new Set<string>() }
 const stopping = new AbortController()
 
-console.log(`I am ${source.current().spiffeId}, ${describe(source.current())}`)
+console.log(`I am ${source.svid().spiffeId.uri}, ${describe(source.svid())}`)
 if (process.env['ONCE']) await askOnce()
 else {
   process.once('SIGTERM', () => stopping.abort())
-  source.onRotation((svid) => console.log(`renewed: ${describe(svid)}`))
+  source.events.on('svid', (svid) => console.log(`renewed: ${describe(svid)}`))
   holdConnection()
   while (!stopping.signal.aborted) {
     await askAndCount()
@@ -42,32 +39,9 @@ else {
 }
 source.close()
 
-/** What TLS needs to show who we are, and to make sure of who answers. */
-function mutualTls() {
-  const { certificates, key, bundle } = source.current()
-  return {
-    cert: certificates,
-    key,
-    ca: bundle,
-    rejectUnauthorized: true,
-    // In place of the host name: it says where a server is, the SPIFFE ID says who.
-    checkServerIdentity: (_host: string, { raw }: PeerCertificate) => checkPeer(new X509Certificate(raw)),
-  }
-}
-
-function checkPeer(certificate: X509Certificate): Error | undefined {
-  try {
-    requirePeer(certificate, backendId)
-    return undefined
-  } catch (error) {
-    if (error instanceof PeerError) return error
-    throw error
-  }
-}
-
 async function askOnce(): Promise<void> {
   try {
-    const { status, text } = await callHttps(`${backendUrl}/balances/DE-1001`, mutualTls())
+    const { status, text } = await callHttps(`${backendUrl}/balances/DE-1001`, mutualTls)
     console.log(status === 200 ? `the backend answered: ${text}` : `the backend refused: ${status} ${text}`)
   } catch (error) {
     console.log(`I hung up: ${error instanceof Error ? error.message : String(error)}`)
@@ -75,10 +49,10 @@ async function askOnce(): Promise<void> {
 }
 
 async function askAndCount(): Promise<void> {
-  const own = source.current().serialNumber
+  const own = source.svid().serialNumber
   seen.requests++
   try {
-    const { status, text, certificate } = await callHttps(`${backendUrl}/balances/DE-1001`, mutualTls())
+    const { status, text, certificate } = await callHttps(`${backendUrl}/balances/DE-1001`, mutualTls)
     if (status !== 200) throw new Error(`${status} ${text}`)
     const peer = certificate?.serialNumber.toLowerCase() ?? ''
     const isNews = !seen.own.has(own) || !seen.peer.has(peer)
@@ -93,7 +67,7 @@ async function askAndCount(): Promise<void> {
 }
 
 function holdConnection(): void {
-  const sent = request(`${backendUrl}/ticks`, { ...mutualTls(), agent: false, signal: stopping.signal }, (answer) => {
+  const sent = request(`${backendUrl}/ticks`, { ...mutualTls, agent: false, signal: stopping.signal }, (answer) => {
     answer.on('data', () => seen.ticks++)
     answer.on('error', () => undefined)
     answer.once('close', () => stopping.signal.aborted || console.log('the connection held open was DROPPED'))

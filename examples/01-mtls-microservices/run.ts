@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from 'node:path'
+import { commandLine } from '../support/gateway.ts'
 import { createNarrator, type Narrator } from '../support/narrator.ts'
 import type { Program } from '../support/programs.ts'
 import { play, readRules, type Scene } from '../support/scene.ts'
@@ -83,7 +84,7 @@ async function tryOthers(scene: Scene, narrator: Narrator, { backend }: Services
   })
   const [, impostorUrl = ''] = await impostor.printed(/listening on (\S+)/)
   const deceived = once(scene, { BACKEND_URL: impostorUrl, BACKEND_ID: idOf('mtls-backend') }, 'payments-api')
-  await deceived.printed(/^I hung up: the peer is .*\/reporting, and only/)
+  await deceived.printed(/^I hung up: the peer is .*\/reporting, which is not authorized/)
   narrator.check('payments-api hung up on a server that is reporting and not mtls-backend, before it sent its request.')
   await impostor.stop()
 }
@@ -104,7 +105,7 @@ async function loseApostille(
   )
   await gateway.kill()
   narrator.check('Apostille is dead.')
-  await Promise.all([api.prints(/^no renewal/), keeper.prints(/^no renewal/)])
+  await Promise.all([api.prints(/^no renewal/), keeper.prints(/^(?:no renewal|not renewed yet)/)])
   await api.prints(/^request \d+: /)
   narrator.check(
     'Requests go on: the certificates at hand are valid for a while yet, and renewal is tried again meanwhile.',
@@ -140,9 +141,10 @@ async function startBackend(scene: Scene): Promise<Omit<Services, 'api'>> {
     return { backend, keeper: backend }
   }
   const files = { SVID_DIR: join(scene.folder, name) }
-  const command = [join(here, '../support/svid-files.ts')] as const
-  const keeper = scene.start({ name: 'svid-files', command, env: { ...own, ...files } })
-  await keeper.printed(/^I am /)
+  const lives = ['--ttl', '60s', '--renew-after', '2s']
+  const command = [commandLine, 'svid', 'x509', '--watch', files.SVID_DIR, ...lives] as const
+  const keeper = scene.start({ name: 'apostille', command, env: own })
+  await keeper.printed(/^spiffe:/)
   return { backend: scene.start({ name, command: [other], env: { ...allowed, ...files } }), keeper }
 }
 

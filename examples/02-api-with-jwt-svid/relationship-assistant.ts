@@ -7,11 +7,12 @@
  * @module
  */
 import { readFile } from 'node:fs/promises'
+// In a project of yours: from 'apostille/node'
+import { createJwtSource } from '../../src/node.ts'
 import { callHttps } from '../support/https-call.ts'
-import { requestJwtSvid } from '../support/jwt-svid.ts'
-import { setting, svidSettings } from '../support/settings.ts'
+import { setting } from '../support/settings.ts'
 
-const svid = await requestJwtSvid(svidSettings(), setting('API_AUDIENCE'))
+const svid = await createJwtSource().get(setting('API_AUDIENCE'))
 console.log(`I am ${svid.spiffeId}, by a token that is good until ${svid.expiresAt.toISOString()}`)
 
 const ca = await readFile(setting('API_CA_FILE'), 'utf8')

@@ -5,13 +5,14 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { callHttps, RefusedError } from '../support/https-call.ts'
-import { decodeToken, requestJwtSvid } from '../support/jwt-svid.ts'
+import { ApostilleError, createClient, type NodeOptions } from '../../src/node.ts'
+import { callHttps } from '../support/https-call.ts'
 import { createLocalAuthority } from '../support/local-authority.ts'
 import { createNarrator, type Narrator } from '../support/narrator.ts'
 import type { Program } from '../support/programs.ts'
 import { play, readRules, type Scene } from '../support/scene.ts'
 import { tellRecords } from '../support/tell-records.ts'
+import { decodeToken } from '../support/token-claims.ts'
 
 const here = import.meta.dirname
 const configFile = join(here, 'apostille.yaml')
@@ -54,6 +55,10 @@ async function showToken(scene: Scene, narrator: Narrator): Promise<void> {
   const { iss, sub, aud, iat, exp, ...more } = decodeToken(svid.token)
   const domainClaims = pick(more, ['business_line', 'environment', 'customer_data_domain'])
   narrator.values({ iss, sub, aud, 'good for': `${Number(exp) - Math.floor(Date.now() / 1000)} s`, ...domainClaims })
+}
+
+function requestJwtSvid(options: NodeOptions, wanted: string) {
+  return createClient(options).getJwtSvid({ audience: wanted })
 }
 
 function pick(claims: Readonly<Record<string, unknown>>, names: readonly string[]) {
@@ -154,7 +159,7 @@ async function tryMisuse(scene: Scene, narrator: Narrator, api: Api): Promise<vo
     () => undefined,
     (error) => error,
   )
-  if (!(refusal instanceof RefusedError) || refusal.status !== 403) throw new Error('a token for payroll was given')
+  if (!(refusal instanceof ApostilleError) || refusal.status !== 403) throw new Error('a token for payroll was given')
   narrator.check(`Asking Apostille for a token for payroll, which no rule grants: 403 (${refusal.message}).`)
 }
 

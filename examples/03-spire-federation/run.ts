@@ -3,16 +3,15 @@
  *
  * @module
  */
-import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildCertificateRequest } from '../support/certificate-request.ts'
+import { ApostilleError, createClient, createX509Source, type NodeOptions } from '../../src/node.ts'
 import { findFreePort, type Places } from '../support/gateway.ts'
-import { callHttps, postJson, RefusedError } from '../support/https-call.ts'
-import { decodeToken, requestJwtSvid } from '../support/jwt-svid.ts'
 import { createNarrator, type Narrator } from '../support/narrator.ts'
 import { play, readRules, type Scene, type Stage } from '../support/scene.ts'
 import { tellRecords } from '../support/tell-records.ts'
+import { decodeToken } from '../support/token-claims.ts'
 import { findSpire, type SpireAgent, type SpireServer, startAgent, startServer } from './spire.ts'
 
 const here = import.meta.dirname
@@ -81,8 +80,9 @@ async function meet({ scene, narrator, spire, bundlePort }: Parts): Promise<void
   )
 
   const file = join(scene.folder, 'example.org.json')
-  const { text } = await callHttps(`${gateway.url}/v1/bundle`, { ca: await readFile(gateway.caFile, 'utf8') })
-  await writeFile(file, text)
+  // It takes no proof, so any will do.
+  const { url: server, caFile } = gateway
+  await writeFile(file, await createClient({ server, caFile, token: 'none' }).getBundle())
   await spire.command(
     ...['federation', 'create', '-trustDomain', 'example.org', '-bundleEndpointURL', `https://localhost:${bundlePort}`],
     ...['-bundleEndpointProfile', 'https_spiffe', '-endpointSpiffeID', 'spiffe://example.org/apostille/server'],
@@ -123,6 +123,10 @@ async function proofOf({ folder, gateway }: Scene, token: string) {
   const tokenFile = join(folder, 'spire.token')
   await writeFile(tokenFile, token, { mode: 0o600 })
   return { server: gateway.url, caFile: gateway.caFile, tokenFile }
+}
+
+function requestJwtSvid(options: NodeOptions, wanted: string) {
+  return createClient(options).getJwtSvid({ audience: wanted })
 }
 
 function pick(claims: Readonly<Record<string, unknown>>, names: readonly string[]) {
@@ -189,7 +193,7 @@ async function expectRefusal(asked: Promise<unknown>): Promise<void> {
     () => undefined,
     (error) => error,
   )
-  if (!(outcome instanceof RefusedError) || outcome.status !== 401) throw new Error('this should have been refused')
+  if (!(outcome instanceof ApostilleError) || outcome.status !== 401) throw new Error('this should have been refused')
 }
 
 async function standAbove({ scene, narrator, programs }: Parts): Promise<void> {
@@ -204,15 +208,14 @@ async function standAbove({ scene, narrator, programs }: Parts): Promise<void> {
   const folder = join(below.folder, 'svid')
   await mkdir(folder, { mode: 0o700 })
   await below.command('x509', 'mint', '-spiffeID', 'spiffe://example.org/vm/database', '-write', folder)
-  const files = [join(folder, 'svid.pem'), join(folder, 'key.pem'), gateway.caFile]
-  const [chain = '', key = '', ca = ''] = await Promise.all(files.map((file) => readFile(file, 'utf8')))
+  const { url: server, caFile } = gateway
+  const proof = { certFile: join(folder, 'svid.pem'), keyFile: join(folder, 'key.pem') }
+  const [chain = '', ca = ''] = await Promise.all([proof.certFile, caFile].map((file) => readFile(file, 'utf8')))
   narrator.check(
     `A certificate that this SPIRE made chains to the root of Apostille, over ${countBetween(chain, ca)} others.`,
   )
 
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const csr = buildCertificateRequest({ privateKey, publicKey })
-  await expectRefusal(postJson(`${gateway.url}/v1/svid/x509`, { csr }, { ca, cert: chain, key }))
+  await expectRefusal(createX509Source({ server, caFile, ...proof }))
   narrator.check('It is SPIRE’s to renew, not ours: Apostille gives nothing for it.')
 }
 

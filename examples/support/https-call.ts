@@ -44,30 +44,3 @@ async function readText(answer: AsyncIterable<Uint8Array>): Promise<string> {
   for await (const chunk of answer) chunks.push(chunk)
   return Buffer.concat(chunks).toString().trim()
 }
-
-/** What Apostille answered to a JSON body. @throws {RefusedError} when it says no */
-export async function postJson(url: string, value: object, options: RequestOptions): Promise<unknown> {
-  const headers = { ...options.headers, 'content-type': 'application/json' }
-  const { status, text } = await callHttps(url, { ...options, method: 'POST', headers, body: JSON.stringify(value) })
-  if (status !== 200) throw new RefusedError(status, text)
-  return JSON.parse(text)
-}
-
-/** Apostille understood and said no: RFC 9457 problem details tell what, never why. */
-export class RefusedError extends Error {
-  override readonly name = 'RefusedError'
-  readonly status: number
-
-  constructor(status: number, text: string) {
-    super(`Apostille answered ${status}: ${titleOf(text)}`)
-    this.status = status
-  }
-}
-
-function titleOf(text: string): string {
-  try {
-    return String((JSON.parse(text) as { readonly title?: unknown }).title)
-  } catch {
-    return 'no problem document'
-  }
-}

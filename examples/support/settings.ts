@@ -1,9 +1,10 @@
 /**
- * What the programs of the examples are told by their environment.
+ * What the programs of the examples are told by their environment. `APOSTILLE_SERVER`, `APOSTILLE_CA_FILE` and
+ * `APOSTILLE_TOKEN_FILE` say where Apostille is, what it is checked against, and who we are: the SDK reads them by itself, as
+ * does the command line. `SVID_TTL_SECONDS` and `RENEW_AFTER_SECONDS` are for short lives, to watch them.
  *
  * @module
  */
-import type { SvidSourceOptions } from './svid-source.ts'
 
 /** @throws when it is not set */
 export function setting(name: string): string {
@@ -12,18 +13,8 @@ export function setting(name: string): string {
   return value
 }
 
-/** Where Apostille is, and how an SVID is asked of it. The names are those of Apostille's own command line. */
-export function svidSettings(): SvidSourceOptions {
-  return {
-    server: setting('APOSTILLE_SERVER'),
-    caFile: setting('APOSTILLE_CA_FILE'),
-    tokenFile: setting('APOSTILLE_TOKEN_FILE'),
-    ttlSeconds: seconds('SVID_TTL_SECONDS'),
-    renewAfterSeconds: seconds('RENEW_AFTER_SECONDS'),
-  }
-}
-
-function seconds(name: string): number | undefined {
-  const value = process.env[name]
-  return value ? Number(value) : undefined
+/** How long an SVID lives and when it is renewed, where that is set. */
+export function shortLives(): { readonly ttlSeconds?: number; readonly renewAfterSeconds?: number } {
+  const [ttl, renewal] = [process.env['SVID_TTL_SECONDS'], process.env['RENEW_AFTER_SECONDS']]
+  return { ...(ttl && { ttlSeconds: Number(ttl) }), ...(renewal && { renewAfterSeconds: Number(renewal) }) }
 }

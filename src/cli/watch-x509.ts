@@ -20,6 +20,7 @@ export interface WatchX509Options extends WorkloadOptions, HookOptions {
   readonly spiffeId?: string
   readonly ttl?: number
   readonly federated?: readonly string[]
+  readonly renewAfter?: number
 }
 
 /** Comes back when it was stopped. @throws {CliError} when the first SVID is not to be had, or not to be written */
@@ -69,6 +70,7 @@ async function openSource(options: WatchX509Options, startFrom: X509Material | u
 
 function sourceOptions(options: WatchX509Options, startFrom: X509Material | undefined): X509SourceOptions {
   const { server, caFile, tokenFile, certFile, keyFile, authenticator, spiffeId, ttl, keyType, federated } = options
+  const { renewAfter } = options
   return {
     server,
     keyType,
@@ -80,6 +82,7 @@ function sourceOptions(options: WatchX509Options, startFrom: X509Material | unde
     ...(authenticator !== undefined && { authenticator }),
     ...(spiffeId !== undefined && { spiffeId }),
     ...(ttl !== undefined && { ttlSeconds: ttl }),
+    ...(renewAfter !== undefined && { renewAfterSeconds: renewAfter }),
     ...(federated !== undefined && { federatesWith: federated }),
     ...(startFrom !== undefined && { startFrom }),
   }

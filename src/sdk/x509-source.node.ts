@@ -68,7 +68,7 @@ export interface X509SourceOptions extends Omit<NodeOptions, 'join' | 'fetch' | 
 }
 
 /** Resolves with an SVID at hand. @throws {ApostilleError} when there is none to be had; `usage` */
-export async function createX509Source(options: X509SourceOptions): Promise<X509Source> {
+export async function createX509Source(options: X509SourceOptions = {}): Promise<X509Source> {
   const timing = timingOf(options)
   const { now } = timing
   const start = options.startFrom && now() < options.startFrom.svid.expiresAt ? options.startFrom : undefined

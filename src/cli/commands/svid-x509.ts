@@ -46,6 +46,11 @@ export function define(command: Command): void {
         'with --watch: keep its bundle as well, as federated/<trust-domain>.pem; may be given again (default: none)',
       ).argParser(collect),
     )
+    .option(
+      '--renew-after <duration>',
+      'with --watch: renew so long after the SVID came (default: half of its life)',
+      parseDuration,
+    )
     .addOption(
       new Option('--key-type <type>', 'kind of key').choices(['ec-p256', 'ec-p384', 'rsa-2048']).default('ec-p256'),
     )
