@@ -19,6 +19,7 @@ const tools = {
   gcc: { name: 'gcc', probe: ['gcc', '--version'] },
   flock: { name: 'flock', probe: ['flock', '--version'] },
   chromium: { name: 'Chromium', probe: ['scripts/chromium.sh'] },
+  x64: { name: 'Linux on x86-64', probe: ['sh', '-c', 'test "$(uname -sm)" = "Linux x86_64"'] },
   openssl: { name: 'OpenSSL 3.0', probe: ['openssl', 'version'], atLeast: [3, 0] },
   python: {
     name: 'Python 3.11 with venv',
@@ -38,6 +39,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/console.test.ts': ['chromium'],
   'test/interop/openssl.test.ts': ['openssl'],
   'test/interop/openapi-fuzz.test.ts': ['python', 'flock'],
+  'test/interop/package.test.ts': ['flock', 'x64'],
   'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-federation.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-bundle.test.ts': ['go', 'flock', 'gcc'],
