@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { Agent, type AgentOptions } from 'node:https'
+import { isIP } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { chainOf } from '../protocol/peer-chain.ts'
 import type { ValidX509Svid } from '../protocol/x509-svid.ts'
@@ -76,11 +77,14 @@ const handshakeDeadlineMs = 10_000
 /** For `connect` of undici's dispatchers: `new Agent({ connect: createUndiciConnect(source, { authorize }) })`. */
 export function createUndiciConnect(source: X509Source, { authorize }: ClientGuardOptions): UndiciConnect {
   const open = createConnector(source, authorize)
-  return ({ hostname, port, protocol }, callback) => {
+  return ({ hostname, port, protocol, servername }, callback) => {
     // It would go out without TLS, and to nobody knows whom.
     if (protocol !== 'https:')
       return callback(new ApostilleError('mutual TLS is for https only', { code: 'usage' }), null)
-    const socket = open({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || 443 })
+    const host = hostname.replace(/^\[|\]$/g, '')
+    // For what routes by name on the way; RFC 6066 §3: no address. Nothing is verified by it.
+    const name = servername ?? (isIP(host) === 0 ? host : '')
+    const socket = open({ host, port: Number(port) || 443, servername: name })
     const deadline = setTimeout(() => socket.destroy(new Error('no handshake in time')), handshakeDeadlineMs).unref()
     const fail = (error: Error) => {
       clearTimeout(deadline)
