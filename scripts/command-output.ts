@@ -168,16 +168,9 @@ const versionFacts = {
 const changedVersions = z.strictObject({ path: text, versions: z.array(count).optional(), done: text })
 const changedAuthority = authority
 const federatedPeer = z.union([peer, file])
-const cloudProof = z.strictObject({
-  token: text.optional(),
-  file: text.optional(),
-  audience: text.optional(),
-  subject: text.optional(),
-  expires_at: time.optional(),
-  role: text.optional(),
-  region: text.optional(),
-  url: text.optional(),
-})
+const inFile = text.optional().describe('without --out')
+const written = text.optional().describe('with --out')
+const cloudProof = z.strictObject({ token: inFile, audience: text, expires_at: time.optional(), file: written })
 const trust = z.looseObject({
   target: text,
   type: z.enum(['aws', 'azure', 'gcp']),
@@ -217,7 +210,7 @@ export const commandOutputs = {
       }),
     ),
   }),
-  'svid jwt': z.strictObject({ spiffe_id: text, token: text, expires_at: time, file: text.optional() }),
+  'svid jwt': z.strictObject({ spiffe_id: text, token: inFile, expires_at: time, file: written }),
   'svid x509': z.strictObject({
     spiffe_id: text,
     serial_number: text,
@@ -242,7 +235,7 @@ export const commandOutputs = {
   'proof gcp': cloudProof,
   credentials: z.looseObject({}).describe('as --format says'),
   bundle: z.union([file, z.looseObject({ keys: z.array(anything) }), z.strictObject({ pem: text })]),
-  'join-token create': joinToken.extend({ token: text.optional(), file: text.optional() }),
+  'join-token create': joinToken.extend({ token: inFile, file: written }),
   'join-token list': z.strictObject({ items: z.array(joinToken), next }),
   'join-token revoke': joinToken,
   'authority list': z.strictObject({ items: z.array(authority), next }),
@@ -274,7 +267,7 @@ export const commandOutputs = {
   'kv destroy': changedVersions,
   'kv configure': z.looseObject({ path: text }),
   'kv purge': changedVersions,
-  'records list': z.strictObject({ items: z.array(record), next, position: text }),
+  'records list': z.strictObject({ items: z.array(record), next }),
   'records verify': z.strictObject({
     ok: z.boolean(),
     chains: z.array(
@@ -285,7 +278,7 @@ export const commandOutputs = {
         last_sequence: count.optional(),
         pruned_up_to: count.optional(),
         heads: count,
-        findings: z.array(z.strictObject({ kind: text, sequence: count, last: count.optional() })),
+        findings: z.array(z.strictObject({ kind: text, chain: text, sequence: count, last: count.optional() })),
         findings_count: count,
       }),
     ),
@@ -321,7 +314,13 @@ export const commandOutputs = {
     applied: z.boolean(),
     digest: text,
     problems: z.array(
-      z.strictObject({ line: count.optional(), column: count.optional(), path: text.optional(), message: text }),
+      z.strictObject({
+        severity: z.enum(['error', 'warning']).optional(),
+        line: count.optional(),
+        column: count.optional(),
+        path: text.optional(),
+        message: text,
+      }),
     ),
   }),
   completion: z.strictObject({ shell: text, script: text }),
