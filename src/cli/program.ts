@@ -112,6 +112,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     load: () => import('./commands/doctor.ts'),
   },
   reload: { summary: 'Put a changed configuration into use', load: () => import('./commands/reload.ts') },
+  completion: {
+    summary: 'Print a script that completes commands in a shell',
+    load: () => import('./commands/completion.ts'),
+  },
 }
 
 /** Sets the exit code of the process: 0 done, 1 refused or failed, 2 used wrongly. */

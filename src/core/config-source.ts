@@ -7,7 +7,20 @@
  * @see {@link https://yaml.org/spec/1.2.2/ YAML 1.2.2}
  * @module
  */
-import { type Document, isAlias, isMap, isScalar, LineCounter, type Node, type Pair, parseDocument, visit } from 'yaml'
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+} from 'yaml'
 import type { Problem } from './expression.ts'
 
 /** One mistake, or a warning, and where it stands. */
@@ -97,19 +110,36 @@ const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1
 function findOddities(yaml: Document.Parsed): readonly TextProblem[] {
   const found: TextProblem[] = []
   const report = (node: unknown, message: string) => found.push({ at: startOf(node) ?? 0, message })
-  visit(yaml, {
-    Pair: (_, pair) => {
-      const problem = findKeyProblem(pair.key)
-      if (problem) report(pair.key, problem)
-    },
-    Node: (_, node, path) => {
-      if (isAlias(node)) {
-        const target = node.resolve(yaml)
-        if (target === undefined) report(node, `there is no anchor ${node.source} before this`)
-        else if (path.includes(target)) report(node, `${node.source} holds itself`)
-      } else if (!coreTags.has(node.tag)) report(node, 'tags are not taken here: write the value alone')
-    },
-  })
+  /** The nodes above the present one. */
+  const above: unknown[] = []
+
+  function walkPair({ key, value }: Pair): void {
+    const problem = findKeyProblem(key)
+    if (problem) report(key, problem)
+    walk(key)
+    walk(value)
+  }
+
+  function walkAlias(node: Alias): void {
+    const target = node.resolve(yaml)
+    if (target === undefined) report(node, `there is no anchor ${node.source} before this`)
+    else if (above.includes(target)) report(node, `${node.source} holds itself`)
+  }
+
+  function walk(node: unknown): void {
+    if (isAlias(node)) walkAlias(node)
+    if (!isNode(node)) return
+    if (!coreTags.has(node.tag)) report(node, 'tags are not taken here: write the value alone')
+    if (!isCollection(node)) return
+    above.push(node)
+    for (const item of node.items) {
+      if (isPair(item)) walkPair(item)
+      else walk(item)
+    }
+    above.pop()
+  }
+
+  walk(yaml.contents)
   return found
 }
 

@@ -62,6 +62,8 @@ export interface Expression {
 /** Variables with their types, and our functions. */
 export interface ExpressionEnvironment extends CheckContext {
   readonly cel: Environment
+  /** Expressions of templates by their text: in a thousand rules they are mostly the same. */
+  readonly holes: Map<string, Expression>
 }
 
 /**
@@ -120,7 +122,7 @@ export function createRuleEnvironments(): typeof ruleEnvironment {
     const key = JSON.stringify(attributes)
     const first = known.get(key) ?? ruleEnvironment(attributes)
     known.set(key, first)
-    return { ...first, values: withRequestValues(values), ...(suggest && { suggest }) }
+    return { ...first, holes: new Map(), values: withRequestValues(values), ...(suggest && { suggest }) }
   }
 }
 
@@ -131,7 +133,10 @@ export function policyEnvironment(known: KnownNames = {}): ExpressionEnvironment
   return createEnvironment(variables, policyValues(known))
 }
 
-function createEnvironment(variables: Readonly<Record<string, Attributes>>, values: AttributeValues) {
+function createEnvironment(
+  variables: Readonly<Record<string, Attributes>>,
+  values: AttributeValues,
+): ExpressionEnvironment {
   const cel = new Environment()
     .registerFunction('in_cidr(string, string): bool', isInCidr, { async: false })
     .registerFunction('glob(string, string): bool', fitsPattern, { async: false })
@@ -141,7 +146,7 @@ function createEnvironment(variables: Readonly<Record<string, Attributes>>, valu
     cel.registerVariable({ name, schema })
     names.set(name, new Set(Object.keys(attributes)))
   }
-  return { cel, variables: names, values: withRequestValues(values) }
+  return { cel, holes: new Map(), variables: names, values: withRequestValues(values) }
 }
 
 function withRequestValues(values: AttributeValues): AttributeValues {

@@ -94,9 +94,13 @@ function isPlain(value: object): boolean {
 
 function compileHole(text: string, start: number, end: number, environment: ExpressionEnvironment): Expression {
   const source = text.slice(start, end)
+  const known = environment.holes.get(source)
+  if (known) return known
   if (source.trim() === '') throw new ExpressionSyntaxError('an expression is missing between the braces', start)
   try {
-    return compileExpression(source, environment, 'any')
+    const hole = compileExpression(source, environment, 'any')
+    environment.holes.set(source, hole)
+    return hole
   } catch (error) {
     if (!(error instanceof ExpressionSyntaxError)) throw error
     throw new ExpressionSyntaxError(error.message, start + error.offset, { cause: error })

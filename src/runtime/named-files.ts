@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { LineCounter, type Node, parseDocument } from 'yaml'
+import { type Document, LineCounter, type Node, parseDocument } from 'yaml'
 import type { Configuration, Diagnostic } from '../core/config.ts'
 import type { ConfiguredPeer } from '../core/config-federation.ts'
 
@@ -55,13 +55,18 @@ function fileKeys(at: Path, value: object): readonly NamedFile[] {
   })
 }
 
-/** Where in the document something stands. */
+/** Where in the document something stands. It is read once more for that, and of most there is nothing to be told. */
 export function createLocator(text: string, severity: Diagnostic['severity']) {
-  const counter = new LineCounter()
-  const document = parseDocument(text, { lineCounter: counter })
+  let read: { readonly document: Document; readonly counter: LineCounter } | undefined
   return (at: Path, message: string): Diagnostic => {
-    const node = document.getIn(at, true) as Node | undefined
-    const { line, col } = counter.linePos(node?.range?.[0] ?? 0)
+    read ??= readWithLines(text)
+    const node = read.document.getIn(at, true) as Node | undefined
+    const { line, col } = read.counter.linePos(node?.range?.[0] ?? 0)
     return { severity, line: Math.max(1, line), column: Math.max(1, col), path: at.join('.'), message }
   }
+}
+
+function readWithLines(text: string) {
+  const counter = new LineCounter()
+  return { counter, document: parseDocument(text, { lineCounter: counter }) }
 }

@@ -11,6 +11,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { requireShape } from '../support/output-shape.ts'
 
 export const mainFile = join(import.meta.dirname, '../../src/cli/main.ts')
 
@@ -43,6 +44,7 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
   child.stdin?.end(options.input ?? '')
   const [stdout, stderr] = await Promise.all([text(child.stdout!), text(child.stderr!)])
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  requireShape(args, { stdout, stderr })
   return { code: child.exitCode, stdout, stderr }
 }
 

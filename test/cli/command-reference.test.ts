@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { buildOutputSchema, commandOutputs, outputSchemaFile } from '../../scripts/command-output.ts'
+import { buildCommandReference, commandReferenceFile } from '../../scripts/command-reference.ts'
+import { describeCommands } from '../../src/cli/command-tree.ts'
+import { commands } from '../../src/cli/program.ts'
+
+test('the reference says what the commands say: `node scripts/command-reference.ts` makes it', async () => {
+  expect(readFileSync(commandReferenceFile, 'utf8')).toBe(await buildCommandReference())
+})
+
+test('the published shapes are those of the outputs: `node scripts/command-output.ts` makes them', () => {
+  expect(JSON.parse(readFileSync(outputSchemaFile, 'utf8'))).toEqual(JSON.parse(JSON.stringify(buildOutputSchema())))
+})
+
+/** What they write is that of somebody else, or lines. */
+const shapeless = ['exec', 'records follow']
+
+test('each command has a shape, and each shape a command', () => {
+  expect([...Object.keys(commandOutputs), ...shapeless].sort()).toEqual(Object.keys(commands).sort())
+})
+
+test('each command is described, has an example that begins with it, and flags that say what they are', async () => {
+  for (const { path, description, examples, flags, arguments: positional } of await describeCommands()) {
+    expect({ path, told: description.length > 20 }).toEqual({ path, told: true })
+    expect(examples.length).toBeGreaterThan(0)
+    for (const example of examples) expect(example.startsWith(path)).toBe(true)
+    for (const { name, description: told } of [...flags, ...positional])
+      expect({ path, name, told: told !== '' }).toEqual({ path, name, told: true })
+  }
+})
