@@ -44,7 +44,7 @@ export async function openBench(options: {
       await load.run({ ...plan, seconds: options.sliceSeconds * 3 })
     },
     server(choice) {
-      const name = `${choice.rules}-rules${choice.tls ? '-tls' : ''}${choice.domains ? `-${choice.domains.length}-domains` : ''}`
+      const name = `${choice.rules}-rules${choice.tls ? '-tls' : ''}${choice.domains ? `-${choice.domains.length}-domains` : ''}${choice.program ? `-${choice.program}` : ''}`
       const known = servers.get(name)
       if (known) return known
       const started = startServerProcess(join(folder, name), workload, choice)

@@ -24,6 +24,7 @@ import { jwtSvid } from './jwt-svid.ts'
 import { latency } from './latency.ts'
 import { type GeneratorName, generators } from './load.ts'
 import { manyRules } from './many-rules.ts'
+import { metricsCost } from './metrics-cost.ts'
 import { mtls } from './mtls.ts'
 import { opensslVersion } from './openssl-speed.ts'
 import { overload } from './overload.ts'
@@ -52,6 +53,7 @@ const figures: readonly Figure[] = [
   credential,
   credentialCrowd,
   startWithTargets,
+  metricsCost,
 ]
 
 const { values: options } = parseArgs({

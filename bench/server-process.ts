@@ -31,6 +31,8 @@ export interface ServerChoice {
   readonly bundles?: BundleServer
   /** What its workloads can be exchanged for; nothing by default. */
   readonly targets?: Targets
+  /** In place of the command that serves: the sources, with their metrics or without. */
+  readonly program?: 'metered' | 'unmetered'
   /** For Node itself, as in NODE_OPTIONS. */
   readonly nodeOptions?: string
 }
@@ -48,6 +50,11 @@ export function serverProgram(): { readonly command: readonly string[]; readonly
   return { command: [process.execPath, chosen.file, 'serve', '--config'], name: chosen.name }
 }
 
+function commandOf({ program }: ServerChoice): readonly string[] {
+  if (program === undefined) return serverProgram().command
+  return [process.execPath, join(root, 'bench/metered-server.ts'), program]
+}
+
 /** @param folder Made here; holds the configuration, the store and the log. */
 export async function startServerProcess(
   folder: string,
@@ -63,7 +70,7 @@ export async function startServerProcess(
   const logFile = join(folder, 'log.jsonl')
   const log = await open(logFile, 'w')
   const startedMs = performance.now()
-  const child = spawnOn(cores.server, [...serverProgram().command, config], {
+  const child = spawnOn(cores.server, [...commandOf(choice), config], {
     stdio: ['ignore', log.fd, log.fd],
     ...(choice.nodeOptions !== undefined && { env: { ...process.env, NODE_OPTIONS: choice.nodeOptions } }),
   })

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { adminApi } from '../src/http/openapi/admin-api.ts'
 import { publicApi } from '../src/http/openapi/public-api.ts'
 import { buildConfigSchema } from './config-schema.ts'
+import { buildMetricsPage } from './metrics-page.ts'
 import { buildOpenApi } from './openapi.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -17,6 +18,7 @@ export const generated: Readonly<Record<string, () => unknown>> = {
   'schema/apostille.schema.json': buildConfigSchema,
   'schema/openapi.json': () => buildOpenApi(publicApi),
   'schema/openapi-admin.json': () => buildOpenApi(adminApi),
+  'docs/metrics.md': buildMetricsPage,
 }
 
 /** What is in the repository. */

@@ -13,7 +13,7 @@ import { type RecordEntry, shortenTexts } from './record.ts'
 import type { RecordKeeper } from './record-keeper.ts'
 import { Refusal } from './refusal.ts'
 import type { DocumentChange, JoinTokenSpend, Store } from './store.ts'
-import type { Telemetry } from './telemetry.ts'
+import { type Telemetry, traced } from './telemetry.ts'
 
 /** What is about to be done. */
 export interface SecretAct {
@@ -77,16 +77,18 @@ export function createCallerAdmission(deps: CallerAdmissionDeps): AdmitSecret<Se
     const identity = await deps.records.authenticate(origin, () =>
       configured.authenticate(call.proof, call.authenticator),
     )
-    const decision = await entitleSecret({
-      configured,
-      identity,
-      operation: act.needs,
-      path: act.path,
-      address: call.address,
-      now: deps.now(),
-      readJoinToken: deps.store.readJoinToken,
-      ...(spiffeId !== undefined && { spiffeId }),
-    })
+    const decision = await traced(deps.telemetry, 'authorise', () =>
+      entitleSecret({
+        configured,
+        identity,
+        operation: act.needs,
+        path: act.path,
+        address: call.address,
+        now: deps.now(),
+        readJoinToken: deps.store.readJoinToken,
+        ...(spiffeId !== undefined && { spiffeId }),
+      }),
+    )
     const asked = spiffeId === undefined ? {} : { requested_spiffe_id: spiffeId }
     const base = {
       ...deps.records.begin(origin, identity),

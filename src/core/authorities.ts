@@ -200,11 +200,20 @@ function reportAuthorities(telemetry: Telemetry, set: AuthoritySet, former: read
   telemetry.gauge('apostille_bundle_sequence', set.sequence)
   for (const authority of former)
     if (!set.authorities.some((now) => now.ring === authority.ring && now.state === authority.state))
-      telemetry.gauge('apostille_authority_expiry_timestamp_seconds', undefined, expiryLabels(authority))
-  for (const authority of set.authorities) {
-    const end = authority.activeUntil ?? authority.expiresAt
-    telemetry.gauge('apostille_authority_expiry_timestamp_seconds', end.getTime() / 1000, expiryLabels(authority))
-  }
+      reportAuthority(telemetry, authority, {})
+  for (const authority of set.authorities) reportAuthority(telemetry, authority, authority)
 }
 
-const expiryLabels = ({ ring, state }: Authority) => ({ kind: ring, state })
+/** @param times None for one that is gone. */
+function reportAuthority(
+  telemetry: Telemetry,
+  { ring, state }: Authority,
+  { createdAt, activeUntil, expiresAt }: Partial<Authority>,
+): void {
+  const labels = { ring, state }
+  telemetry.gauge('apostille_authority_created_timestamp_seconds', unixTime(createdAt), labels)
+  telemetry.gauge('apostille_authority_active_until_timestamp_seconds', unixTime(activeUntil), labels)
+  telemetry.gauge('apostille_authority_expiry_timestamp_seconds', unixTime(expiresAt), labels)
+}
+
+const unixTime = (time: Date | undefined) => time && time.getTime() / 1000

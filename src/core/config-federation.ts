@@ -20,7 +20,7 @@ export const federationPeerSchema = z.strictObject({
   private: z.boolean().default(false),
 })
 
-const trustDomainKey = z.string().refine(isTrustDomain, { error: 'expected a trust domain name, in lower case' })
+export const trustDomainKey = z.string().refine(isTrustDomain, { error: 'expected a trust domain name, in lower case' })
 
 export const federationSchema = z.record(trustDomainKey, federationPeerSchema).default({})
 

@@ -16,6 +16,7 @@ import type { RecordKeeper } from './record-keeper.ts'
 import { Refusal } from './refusal.ts'
 import type { Store } from './store.ts'
 import type { Target } from './target.ts'
+import { traced } from './telemetry.ts'
 
 export interface ExchangeRequest {
   /** Name of the target. */
@@ -48,21 +49,24 @@ export function createTokenExchanger(deps: TokenExchangerDeps) {
   const obtain = createObtainer(deps)
 
   return async (call: Call, request: ExchangeRequest): Promise<CloudCredential> => {
+    const startedMs = deps.monotonicMs()
     const configured = deps.configured()
     const origin = { call, operation, document: configured.config.digest }
     const known = deps.records.authenticate(origin, () => configured.authenticate(call.proof, call.authenticator))
     const identity = known instanceof Promise ? await known : known
     const base = { ...deps.records.begin(origin, identity), target: request.target, ...asked(request) }
     const session: Session = { call, configured, identity, base }
-    const decision = entitleExchange({
-      configured,
-      identity,
-      targetName: request.target,
-      address: call.address,
-      now: deps.now(),
-      readJoinToken: deps.store.readJoinToken,
-      ...(request.spiffeId !== undefined && { spiffeId: request.spiffeId }),
-    })
+    const decision = traced(deps.telemetry, 'authorise', () =>
+      entitleExchange({
+        configured,
+        identity,
+        targetName: request.target,
+        address: call.address,
+        now: deps.now(),
+        readJoinToken: deps.store.readJoinToken,
+        ...(request.spiffeId !== undefined && { spiffeId: request.spiffeId }),
+      }),
+    )
     const granted = decision instanceof Promise ? await decision : decision
     if (!granted.granted) return refuse(deps, session, granted)
     const obtained = obtain({
@@ -71,7 +75,9 @@ export function createTokenExchanger(deps: TokenExchangerDeps) {
       keepToken: (token, target) => keepToken(deps, session, granted, { token, target }),
     })
     const given = obtained instanceof Promise ? await orRefuse(deps, session, granted, obtained) : obtained
-    return hand(deps, session, granted, given)
+    const credential = await hand(deps, session, granted, given)
+    deps.telemetry.observe('apostille_issue_duration_seconds', (deps.monotonicMs() - startedMs) / 1000, { operation })
+    return credential
   }
 }
 

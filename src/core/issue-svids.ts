@@ -20,7 +20,7 @@ import { type IssuedCredential, type RecordEntry, shortenTexts } from './record.
 import type { RecordKeeper } from './record-keeper.ts'
 import { Refusal, type RefusalCode } from './refusal.ts'
 import type { Store } from './store.ts'
-import type { Telemetry } from './telemetry.ts'
+import { type Telemetry, traced } from './telemetry.ts'
 
 export type SvidRequest = JwtSvidRequest | X509SvidRequest
 
@@ -38,6 +38,8 @@ export interface SvidIssuerDeps {
   readonly records: RecordKeeper
   readonly telemetry: Telemetry
   readonly now: () => Date
+  /** Milliseconds that only grow. */
+  readonly monotonicMs: () => number
   readonly randomBytes: (size: number) => Uint8Array
 }
 
@@ -68,6 +70,7 @@ interface Session {
  */
 export function createSvidIssuer(deps: SvidIssuerDeps) {
   return async (call: Call, requests: readonly SvidRequest[]): Promise<readonly SvidOutcome[]> => {
+    const startedMs = deps.monotonicMs()
     const configured = deps.configured()
     const operation = operations[requests[0]?.kind ?? 'jwt']
     const origin = { call, operation, document: configured.config.digest }
@@ -80,7 +83,10 @@ export function createSvidIssuer(deps: SvidIssuerDeps) {
       const made = attempt(deps, session, request)
       attempts.push(made instanceof Promise ? await made : made)
     }
-    return keep(deps, session, attempts)
+    const outcomes = await keep(deps, session, attempts)
+    if (outcomes.some(({ kind }) => kind !== 'refused'))
+      deps.telemetry.observe('apostille_issue_duration_seconds', (deps.monotonicMs() - startedMs) / 1000, { operation })
+    return outcomes
   }
 }
 
@@ -92,15 +98,17 @@ function attempt(deps: SvidIssuerDeps, session: Session, request: SvidRequest): 
     return { outcome: { kind: 'refused', refusal: error }, entry: refusalOf(session, request, { code, reason }) }
   }
   try {
-    const decision = entitle({
-      ...request,
-      configured: session.configured,
-      identity: session.identity,
-      operation: operations[request.kind],
-      address: session.call.address,
-      now: session.now,
-      readJoinToken: deps.store.readJoinToken,
-    })
+    const decision = traced(deps.telemetry, 'authorise', () =>
+      entitle({
+        ...request,
+        configured: session.configured,
+        identity: session.identity,
+        operation: operations[request.kind],
+        address: session.call.address,
+        now: session.now,
+        readJoinToken: deps.store.readJoinToken,
+      }),
+    )
     const made =
       decision instanceof Promise
         ? decision.then((later) => conclude(deps, session, request, later))
@@ -128,7 +136,7 @@ function conclude(
     const said = { decision: 'granted', reason, issued: describe(outcome), ...described(decision) } as const
     return { outcome, entry: recordOf(session, request, said) }
   }
-  const issued = mint(deps, session, request, decision)
+  const issued = traced(deps.telemetry, 'issue', () => mint(deps, session, request, decision))
   return issued instanceof Promise ? issued.then(granted) : granted(issued)
 }
 

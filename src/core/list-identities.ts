@@ -10,6 +10,7 @@ import { findEntitlements, policySubject } from './entitle.ts'
 import type { Entitlement, RequestContext } from './identify.ts'
 import type { SvidIssuerDeps } from './issue-svids.ts'
 import { decide } from './policy.ts'
+import { traced } from './telemetry.ts'
 
 export interface ListedIdentity {
   readonly spiffeId: string
@@ -21,7 +22,7 @@ export interface ListedIdentity {
   readonly jwtTtlSeconds?: number
 }
 
-type ListerDeps = Pick<SvidIssuerDeps, 'configured' | 'records' | 'store' | 'now'>
+type ListerDeps = Pick<SvidIssuerDeps, 'configured' | 'records' | 'store' | 'telemetry' | 'now'>
 
 export function createIdentityLister(deps: ListerDeps) {
   return async (call: Call): Promise<readonly ListedIdentity[]> => {
@@ -30,7 +31,9 @@ export function createIdentityLister(deps: ListerDeps) {
     const identity = await deps.records.authenticate(origin, () =>
       configured.authenticate(call.proof, call.authenticator),
     )
-    const { listed, notes, stranger } = await listFor(deps, configured, call, identity)
+    const { listed, notes, stranger } = await traced(deps.telemetry, 'authorise', () =>
+      listFor(deps, configured, call, identity),
+    )
     const reason = listed.length === 1 ? '1 identity' : `${listed.length} identities`
     const said = { decision: 'granted', reason, ...(notes.length > 0 && { notes }) } as const
     const entry = { ...deps.records.begin(origin, identity), ...said }

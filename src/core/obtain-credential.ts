@@ -15,7 +15,7 @@ import { createCredentialCache, type HeldCredential, type Moment } from './crede
 import type { GrantedExchange } from './entitle-exchange.ts'
 import { Refusal } from './refusal.ts'
 import type { Target } from './target.ts'
-import type { Telemetry } from './telemetry.ts'
+import { type Telemetry, traced } from './telemetry.ts'
 
 export interface ObtainerDeps {
   readonly authorities: Pick<Authorities, 'current'>
@@ -76,10 +76,12 @@ export function createObtainer(deps: ObtainerDeps) {
     if (waiting >= maxWaiting)
       throw new Refusal('overloaded', `${maxWaiting} requests wait for clouds`, { retryAfterSeconds: 1 })
     waiting += 1
+    deps.telemetry.gauge('apostille_exchanges_waiting', waiting)
     try {
       return await work()
     } finally {
       waiting -= 1
+      deps.telemetry.gauge('apostille_exchanges_waiting', waiting)
     }
   }
 
@@ -198,7 +200,9 @@ async function exchangeOnce(
   const begun = readClocks(deps)
   const token = await tokens.take(input, anew)
   const named = session.name === undefined ? {} : { sessionName: session.name }
-  const answer = await deps.exchangeAtCloud({ target, token: token.token, ...named, signal })
+  const answer = await traced(deps.telemetry, 'exchange', () =>
+    deps.exchangeAtCloud({ target, token: token.token, ...named, signal }),
+  )
   return hold(answer, token, target, begun)
 }
 
@@ -265,7 +269,7 @@ function createTokenMint(deps: ObtainerDeps): TokenMint {
       const key = JSON.stringify([authority.id, acting.uri, target.audience, session.claims])
       const known = minted.get(key)
       if (known && !anew && isBefore(deps, known.until)) return known.token
-      const token = await mintToken(deps, authority, input)
+      const token = await traced(deps.telemetry, 'issue', () => mintToken(deps, authority, input))
       minted.delete(key)
       forgetOld()
       minted.set(key, { token, until: after(begun, (token.expiresAt.getTime() - begun.at.getTime()) / 2) })

@@ -124,7 +124,7 @@ export function createProofRouter(deps: ProofRouterDeps) {
       throw new Refusal('proof_rejected', `the token is longer than ${maxTokenBytes} bytes`)
     const key = cacheKey(proof, narrowed)
     const known = fromCache(key)
-    deps.telemetry.count('apostille_proof_cache_total', known ? hit : miss)
+    deps.telemetry.count('apostille_proof_cache_lookups_total', known ? hit : miss)
     return known ?? verify(key, proof, narrowed)
   }
 }

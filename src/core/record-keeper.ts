@@ -10,7 +10,7 @@ import { fingerprintProof } from './proof-router.ts'
 import { type RecordEntry, shortenTexts } from './record.ts'
 import { Refusal, type RefusalCode } from './refusal.ts'
 import type { DocumentChange, JoinTokenSpend } from './store.ts'
-import type { Telemetry } from './telemetry.ts'
+import { type Telemetry, traced } from './telemetry.ts'
 
 export interface RecordKeeperDeps {
   readonly writer: RecordWriter
@@ -31,6 +31,10 @@ export type RecordKeeper = ReturnType<typeof createRecordKeeper>
 
 export function createRecordKeeper(deps: RecordKeeperDeps) {
   const recorded = new WeakSet<Refusal>()
+
+  function append(...written: Parameters<RecordWriter['append']>): Promise<AppendOutcome> {
+    return traced(deps.telemetry, 'record', () => deps.writer.append(...written))
+  }
 
   /** A record's fields before anything was decided. */
   function begin({ call, operation, document }: RecordOrigin, identity?: AuthenticatedIdentity): RecordEntry {
@@ -54,7 +58,7 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
     const { address } = origin.call
     if (identity === undefined && !deps.limiter.admit(deps.now(), refusal.code, address)) return
     const entry = { ...begin(origin, identity), code: refusal.code, reason: refusal.reason }
-    await deps.writer.append([shortenTexts(entry)])
+    await append([shortenTexts(entry)])
   }
 
   return {
@@ -73,7 +77,7 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
         throw error
       }
       try {
-        const identity = authenticate()
+        const identity = traced(deps.telemetry, 'authenticate', authenticate)
         return identity instanceof Promise ? identity.catch(refused) : identity
       } catch (error) {
         return refused(error)
@@ -84,7 +88,7 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
      * answers it does neither again. Answers the refusal, to be thrown.
      */
     async keepRefusal(refusal: Refusal, operation: string, entries: readonly RecordEntry[]): Promise<Refusal> {
-      if (entries.length > 0) await deps.writer.append(entries)
+      if (entries.length > 0) await append(entries)
       recorded.add(refusal)
       deps.telemetry.count('apostille_refusals_total', { operation, code: refusal.code })
       return refusal
@@ -104,7 +108,7 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
      */
     keep(entries: readonly RecordEntry[], spend?: JoinTokenSpend, change?: DocumentChange): Promise<AppendOutcome> {
       if (entries.length === 0 && spend === undefined && change === undefined) return Promise.resolve('stored')
-      return deps.writer.append(entries, spend, change)
+      return append(entries, spend, change)
     },
     /** Whether the last write of records failed. */
     isFailing: deps.writer.isFailing,

@@ -26,10 +26,12 @@ const knownRoutes = new Set([
   '/v1/svid/x509',
   '/v1/svids',
   '/token',
+  '/openapi.json',
   '/livez',
   '/readyz',
 ])
 const kvFolder = /^\/v1\/kv\/(?:data|metadata|delete|undelete|destroy)\//
+const bundlesPath = '/v1/bundles/'
 const maxLoggedPath = 256
 
 export interface AccessLog {
@@ -41,12 +43,13 @@ export interface AccessLog {
   readonly requestIdOf: (response: ServerResponse) => string | undefined
 }
 
-/** The same for all targets, and for all secrets, as there may be any number of them. */
+/** The same for all targets, secrets and trust domains, as there may be any number of them. */
 function nameRoute(path: string): string {
   if (knownRoutes.has(path)) return path
   const folder = kvFolder.exec(path)?.[0]
   if (folder !== undefined) return `${folder}{path}`
-  return path.startsWith(credentialsPath) ? `${credentialsPath}{target}` : 'other'
+  if (path.startsWith(credentialsPath)) return `${credentialsPath}{target}`
+  return path.startsWith(bundlesPath) ? `${bundlesPath}{trust_domain}` : 'other'
 }
 
 export function createAccessLog({ telemetry, connection, routeOf = (path) => path }: AccessLogDeps): AccessLog {
@@ -59,11 +62,11 @@ export function createAccessLog({ telemetry, connection, routeOf = (path) => pat
     const { address } = connection(request)
     requestIds.set(response, requestId)
     inFlight += 1
-    telemetry.gauge('apostille_http_in_flight', inFlight)
+    telemetry.gauge('apostille_http_requests_in_flight', inFlight)
     response.on('close', () => {
       requestIds.delete(response)
       inFlight -= 1
-      telemetry.gauge('apostille_http_in_flight', inFlight)
+      telemetry.gauge('apostille_http_requests_in_flight', inFlight)
       const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
       const asked = routeOf(path)
       const route = nameRoute(asked)

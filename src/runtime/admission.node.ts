@@ -33,7 +33,7 @@ export interface AdmissionLimits {
 
 export interface AdmissionDeps {
   readonly limits?: Partial<AdmissionLimits>
-  readonly telemetry: Pick<Telemetry, 'count'>
+  readonly telemetry: Pick<Telemetry, 'count' | 'gauge'>
   /** Milliseconds that only grow. */
   readonly monotonicMs: () => number
   /** Requests that were begun and keep the process busy; none that waits for its peer. */
@@ -66,6 +66,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
   const waiting: Held[] = []
   const late: Held[] = []
   let held = 0
+  let shown = 0
   let begun = 0
   let scheduled = false
 
@@ -83,7 +84,14 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     const nowMs = deps.monotonicMs()
     beginOldest(nowMs)
     refuseOldest(nowMs)
+    show()
     if (held > 0) schedule()
+  }
+
+  /** Once a turn, as it changes with each request. */
+  function show(): void {
+    if (shown !== held) deps.telemetry.gauge('apostille_http_requests_waiting', held)
+    shown = held
   }
 
   function beginOldest(nowMs: number): void {
@@ -119,7 +127,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
   function refuse(request: Waiting): void {
     held -= 1
     if (request.isGone()) return
-    deps.telemetry.count('apostille_http_shed_total')
+    deps.telemetry.count('apostille_http_requests_shed_total')
     request.refuse()
   }
 

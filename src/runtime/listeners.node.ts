@@ -28,7 +28,7 @@ import { describeGateway } from './gateway-status.ts'
 import { createHotLane } from './hot-lane.node.ts'
 import { type Listener, type ListenerOptions, listen, type RequestHandler } from './listener.node.ts'
 import { createConnectionReader } from './peer.node.ts'
-import { createFileSource, createOwnSvidSource, type TlsSource } from './tls-material.node.ts'
+import { createFileSource, createOwnSvidSource, type TlsSource, tellExpiry } from './tls-material.node.ts'
 import { createUnreadableAnswer } from './unreadable.node.ts'
 
 export interface ListenersInput extends Omit<AdminDeps, 'status'> {
@@ -107,11 +107,16 @@ async function closeAll(listeners: readonly Listener[], deadlineMs: number): Pro
   await Promise.all(listeners.map((listener) => listener.close(deadlineMs)))
 }
 
-async function chooseTls({ config, gateway, authorities, now }: ListenersInput): Promise<TlsSource | undefined> {
-  const { tls } = config.listen
+async function chooseTls(input: ListenersInput): Promise<TlsSource | undefined> {
+  const { tls } = input.config.listen
   if (tls === 'off') return undefined
-  if (tls !== 'self') return createFileSource(tls)
-  return ownSvid({ config, gateway, authorities, now })
+  const source = tls === 'self' ? await ownSvid(input) : await createFileSource(tls)
+  return tellExpiry(source, expiryOf(input, 'main'))
+}
+
+function expiryOf({ telemetry }: Pick<ListenersInput, 'telemetry'>, listener: string): (expiresAt: Date) => void {
+  return (expiresAt) =>
+    telemetry.gauge('apostille_tls_certificate_expiry_timestamp_seconds', expiresAt.getTime() / 1000, { listener })
 }
 
 type OwnSvidDeps = Pick<ListenersInput, 'config' | 'gateway' | 'authorities' | 'now'>
@@ -129,7 +134,7 @@ function ownSvid({ config, gateway, authorities, now }: OwnSvidDeps): Promise<Tl
 async function openBundleEndpoint(input: ListenersInput) {
   const { bundle_endpoint: endpoint } = input.config
   if (endpoint === undefined) return undefined
-  const tls = await ownSvid(input)
+  const tls = tellExpiry(await ownSvid(input), expiryOf(input, 'bundle_endpoint'))
   const listener = await listen({
     address: endpoint.address,
     tls: tls.current(),

@@ -87,10 +87,19 @@ async function apply(deps: ReloadDeps, requestId: string, config: Configuration)
   const { holder, telemetry } = deps
   const details = { from: holder.configured().config.digest, to: config.digest }
   await record(deps, { requestId, decision: 'granted', details })
+  const former = holder.configured().config.digest
   holder.apply(config)
+  reportConfiguration(telemetry, config.digest, deps.now(), former)
   telemetry.count('apostille_config_reloads_total', { result: 'applied' })
   telemetry.log('info', 'configuration reloaded', { document: config.digest })
   await follow(deps, 'the authorities', deps.authorities.refresh)
+}
+
+/** Since when which document is in use. @param former The one before it. */
+export function reportConfiguration(telemetry: Telemetry, digest: string, now: Date, former?: string): void {
+  if (former !== undefined) telemetry.gauge('apostille_config_info', undefined, { document: former })
+  telemetry.gauge('apostille_config_info', 1, { document: digest })
+  telemetry.gauge('apostille_config_loaded_timestamp_seconds', now.getTime() / 1000)
 }
 
 /** The configuration is in use by now; what could not follow yet is tried again every few seconds. */

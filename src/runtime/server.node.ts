@@ -11,6 +11,7 @@ import { createFileReader } from '../adapters/file-reader.node.ts'
 import type { ConnectUpstream } from '../adapters/http-client.ts'
 import { createJoinEqual } from '../adapters/join-equal.ts'
 import { createUpstreamFiles } from '../adapters/keys/upstream-files.ts'
+import { measureStore } from '../adapters/stores/measured-store.ts'
 import { createRecordWriter } from '../adapters/stores/record-writer.ts'
 import { type Authorities, createAuthorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
@@ -36,7 +37,7 @@ import { type ConfiguredFederation, startFederation } from './federation.ts'
 import { type Listeners, openListeners } from './listeners.node.ts'
 import { type OpenStore, openStore } from './open-store.node.ts'
 import { createRandomPool } from './random-pool.ts'
-import { createReload } from './reload.node.ts'
+import { createReload, reportConfiguration } from './reload.node.ts'
 import { ringPlans } from './ring-plans.ts'
 import { createSealRotation } from './seal-rotation.node.ts'
 import type { ServerSettings } from './settings.ts'
@@ -107,7 +108,8 @@ interface Parts extends ServerDeps {
 
 async function assemble(parts: Parts): Promise<RunningServer> {
   const { settings, config, opened, sources, started, telemetry, metrics, admission } = parts
-  const { store, recordKeys } = opened
+  const { recordKeys } = opened
+  const store = measureStore(opened.store, { telemetry, monotonicMs: sources.monotonicMs })
   let holder: ConfigurationHolder | undefined
   const authorities = createNodeAuthorities(parts, () => holder?.configured().config ?? config)
   await authorities.refresh()
@@ -278,8 +280,9 @@ function createConnect({ monotonicMs }: Sources, files = createFileReader()): Co
   return createConnectUpstream({ files, monotonicMs })
 }
 
-function reportStart({ config, settings, opened, telemetry }: Parts, { addresses }: Listeners): void {
+function reportStart({ config, settings, opened, sources, telemetry }: Parts, { addresses }: Listeners): void {
   telemetry.gauge('apostille_config_valid', 1)
+  reportConfiguration(telemetry, config.digest, sources.now())
   // The issuer of `dev` has a port, and no cloud is to know it.
   const warnings = config.warnings.filter(({ path }) => settings.purpose !== 'dev' || path !== 'issuer')
   for (const { message, line, path } of warnings) telemetry.log('warning', message, { line, path })

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { generateKeyPair, randomBytes } from 'node:crypto'
+import { generateKeyPair, randomBytes, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { parseAddress } from '../core/address-range.ts'
@@ -94,6 +94,20 @@ export async function createFileSource(files: {
       material = await read(files)
       stamp = now
       return material
+    },
+  }
+}
+
+/** The same source, which tells when what it shows expires. */
+export function tellExpiry(source: TlsSource, tell: (expiresAt: Date) => void): TlsSource {
+  const look = ({ cert }: TlsMaterial) => tell(new X509Certificate(cert).validToDate)
+  look(source.current())
+  return {
+    current: source.current,
+    async refresh() {
+      const renewed = await source.refresh()
+      if (renewed) look(renewed)
+      return renewed
     },
   }
 }

@@ -55,17 +55,19 @@ describe('rotation', () => {
   test('is measured: a state that no authority is in any more has no expiry', async () => {
     const { expose, ...measured } = createPrometheusMetrics(() => {})
     const world = await running({ telemetry: { ...measured, log() {} } })
-    const told = async () =>
+    const told = async (time = 'expiry') =>
       (await expose()).body
         .split('\n')
-        .filter((line) => line.startsWith('apostille_authority_expiry') && line.includes('"x509"'))
+        .filter((line) => line.startsWith(`apostille_authority_${time}_timestamp_seconds`) && line.includes('"x509"'))
         .map((line) => [/state="(\w+)"/.exec(line)?.[1], Number(line.split(' ')[1])])
         .sort()
     const start = world.now.getTime() / 1000
     expect(await told()).toEqual([
-      ['active', start + slot],
+      ['active', start + 2 * slot],
       ['prepared', expect.any(Number)],
     ])
+    expect(await told('active_until')).toEqual([['active', start + slot]])
+    expect((await told('created')).map(([, at]) => at)).toEqual([start, start])
     world.pass(slot)
     await world.authorities.refresh()
     expect((await told()).map(([state]) => state)).toEqual(['active', 'prepared', 'retiring'])

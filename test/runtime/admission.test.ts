@@ -10,8 +10,14 @@ function createWorld() {
   let nowMs = 0
   let finished = 0
   let shed = 0
+  let shown: number | undefined
   const admission = createAdmission({
-    telemetry: { count: (metric) => void (metric === 'apostille_http_shed_total' && shed++) },
+    telemetry: {
+      count: (metric) => void (metric === 'apostille_http_requests_shed_total' && shed++),
+      gauge(_, value) {
+        shown = value
+      },
+    },
     monotonicMs: () => nowMs,
     answering: () => answered.length - finished,
     nextTurn: (begin) => turns.push(begin),
@@ -21,6 +27,8 @@ function createWorld() {
     refused,
     gone,
     shed: () => shed,
+    /** How many wait, as operators see it. */
+    shown: () => shown,
     pending: () => turns.length,
     arrive(...ids: readonly number[]) {
       for (const id of ids) {
@@ -70,9 +78,9 @@ describe('more than one turn can begin', () => {
     world.arrive(...from(0, 150))
     expect(world.answered).toEqual(from(0, 64))
     world.turn()
-    expect(world.answered).toEqual(from(0, 128))
+    expect([world.answered, world.shown()]).toEqual([from(0, 128), 22])
     world.turn()
-    expect(world.answered).toEqual(from(0, 150))
+    expect([world.answered, world.shown()]).toEqual([from(0, 150), 0])
     expect(world.refused).toEqual([])
   })
 

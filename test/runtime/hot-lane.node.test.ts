@@ -190,7 +190,7 @@ test.each(['/v1/svid/jwt', '/v1/svids', '/token'])(
     const socket = openSocket(gateway.target)
     const form = path === '/token' ? 'application/x-www-form-urlencoded' : 'application/json'
     socket.write(`POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${form}\r\nContent-Length: 100\r\n\r\n{"a`)
-    await expect.poll(() => gateway.metric('apostille_http_in_flight')).toBe(1)
+    await expect.poll(() => gateway.metric('apostille_http_requests_in_flight')).toBe(1)
     socket.destroy()
     await expect
       .poll(() => gateway.log.find(({ fields }) => fields.path === path && fields.aborted === true))

@@ -19,7 +19,7 @@ async function sendBoth(path: string, method = 'GET'): Promise<readonly WireAnsw
   return answers
 }
 
-const shed = async () => (await gateway.metric('apostille_http_shed_total')) ?? 0
+const shed = async () => (await gateway.metric('apostille_http_requests_shed_total')) ?? 0
 
 test.each([
   ['/v1/svid/jwt', 'POST'],

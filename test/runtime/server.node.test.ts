@@ -135,7 +135,7 @@ test('a stop finishes what was accepted, signs the head of the records, and refu
     `Content-Length: ${text.length}`,
   ]
   socket.write(`${head.join('\r\n')}\r\n\r\n${text.slice(0, 5)}`)
-  await expect.poll(() => gateway.metric('apostille_http_in_flight')).toBe(1)
+  await expect.poll(() => gateway.metric('apostille_http_requests_in_flight')).toBe(1)
   const stopped = gateway.close()
   await expect(send(gateway.target, '/livez')).rejects.toThrow()
   socket.write(text.slice(5))
@@ -186,7 +186,7 @@ test('hostile bytes by the thousand end neither the process nor its answers', as
   await Promise.all(streams)
   client.session.destroy()
   expect((await askJwt(gateway, gateway.issuer.token())).status).toBe(200)
-  await expect.poll(() => gateway.metric('apostille_http_in_flight')).toBe(0)
+  await expect.poll(() => gateway.metric('apostille_http_requests_in_flight')).toBe(0)
 })
 
 /** What callers got hold of before the process was killed. */

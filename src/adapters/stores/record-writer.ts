@@ -48,6 +48,7 @@ export async function createRecordWriter(deps: RecordWriterDeps): Promise<Record
   let flushing: Promise<void> | undefined
   let scheduled = false
 
+  const showWaiting = () => deps.telemetry.gauge('apostille_store_waiting_records', waitingEntries)
   const scheduleFlush = () => {
     if (scheduled || flushing || waiting.length === 0) return
     scheduled = true
@@ -58,6 +59,7 @@ export async function createRecordWriter(deps: RecordWriterDeps): Promise<Record
     const batch = waiting.slice(0, count)
     waiting = waiting.slice(count)
     waitingEntries -= entriesOf(batch)
+    showWaiting()
     return batch
   }
   const flush = async () => {
@@ -76,6 +78,7 @@ export async function createRecordWriter(deps: RecordWriterDeps): Promise<Record
     return new Promise((resolve, reject) => {
       waiting.push({ entries: lines, spend, change, resolve, reject })
       waitingEntries += lines.length
+      showWaiting()
       scheduleFlush()
     })
   }
@@ -205,6 +208,7 @@ function createReport(telemetry: Telemetry) {
       failing = false
     },
     failed: (cause: unknown) => {
+      telemetry.count('apostille_store_commit_failures_total')
       if (!failing)
         telemetry.log('error', 'records can not be written, requests are refused', { reason: describe(cause) })
       failing = true
