@@ -6,6 +6,8 @@
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { Log, LogLevel, Miniflare } from 'miniflare'
 
 export interface LocalWorkerOptions {
@@ -17,6 +19,10 @@ export interface LocalWorkerOptions {
   readonly port?: number
   /** Where it keeps what it stores; by default it does so for as long as it runs. */
   readonly keptIn?: string
+  /** Whether everything is kept in D1. */
+  readonly d1?: boolean
+  /** Takes the lines of its log; standard output by default. */
+  readonly log?: (line: string) => void
   /** PEM; plain HTTP by default. */
   readonly tls?: { readonly cert: string; readonly key: string }
   /** Answers what the Worker asks of others; the network by default. */
@@ -39,12 +45,15 @@ const everyMinute = '* * * * *'
 export const compatibility = { compatibilityDate: '2026-07-28', compatibilityFlags: ['nodejs_compat'] }
 
 export async function startLocalWorker(options: LocalWorkerOptions): Promise<LocalWorker> {
-  const { folder, bindings, port = 0, keptIn, tls, outbound } = options
+  const { folder, bindings, port = 0, keptIn, d1 = false, log = console.log, tls, outbound } = options
   const miniflare = new Miniflare({
     host: '127.0.0.1',
     port,
     cf: false,
     log: new Log(LogLevel.WARN),
+    handleRuntimeStdio(output: Readable, errors: Readable) {
+      for (const stream of [output, errors]) createInterface(stream).on('line', log)
+    },
     ...(keptIn !== undefined && { defaultPersistRoot: keptIn }),
     ...(tls && { https: true, httpsCert: tls.cert, httpsKey: tls.key }),
     workers: [
@@ -55,6 +64,7 @@ export async function startLocalWorker(options: LocalWorkerOptions): Promise<Loc
         modules: modulesIn(folder),
         bindings,
         durableObjects: { GATEWAY: { className: 'Gateway', useSQLite: true } },
+        ...(d1 && { d1Databases: ['DATABASE'] }),
         ...(outbound && { outboundService: outbound as never }),
       },
       {

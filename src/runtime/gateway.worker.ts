@@ -136,7 +136,7 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   })
   const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain })
-  const due = createDueTasks(
+  const tasks = createDueTasks(
     [
       { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
       { name: 'federation', everyMs: refreshMs, run: federation.refresh },
@@ -168,7 +168,7 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
   })
   let refreshedAtMs = sources.monotonicMs()
   async function keepGoing(): Promise<void> {
-    const done = due().then(() => {
+    const done = tasks.runDue().then(() => {
       refreshedAtMs = sources.monotonicMs()
     })
     if (sources.monotonicMs() - refreshedAtMs > waitForRefreshMs) await done
@@ -184,7 +184,7 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
       await keepGoing()
       return admin.fetch(request)
     },
-    tick: due,
+    tick: tasks.runAll,
   }
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildWorker } from '../../scripts/build-worker.ts'
@@ -17,6 +18,8 @@ import { send, type WireAnswer, type WireRequest, type WireTarget } from './wire
 
 export interface TestWorker extends LocalWorker {
   readonly issuer: OidcIssuer
+  /** Of its log, each read as JSON. */
+  readonly log: readonly Readonly<Record<string, unknown>>[]
   /** Over HTTP/1.1, with the target as it is given. */
   readonly ask: (path: string, request?: WireRequest) => Promise<WireAnswer>
 }
@@ -26,10 +29,12 @@ export async function startTestWorker(
   document: Document = {},
   options: Partial<LocalWorkerOptions> = {},
 ): Promise<TestWorker> {
-  const folder = await mkdtemp(join(tmpdir(), 'apostille-worker-'))
-  await buildWorker(folder)
+  built ??= build()
+  const folder = await built
   const issuer = createOidcIssuer()
+  const log: Readonly<Record<string, unknown>>[] = []
   const worker = await startLocalWorker({
+    log: (line) => void log.push(readLine(line)),
     ...options,
     folder,
     bindings: {
@@ -46,12 +51,24 @@ export async function startTestWorker(
   return {
     ...worker,
     issuer,
+    log,
     ask: (path, request) => send(target, path, request),
-    async close() {
-      await worker.close()
-      await rm(folder, { recursive: true, force: true })
-    },
   }
+}
+
+/** Once for all tests of a file. */
+let built: Promise<string> | undefined
+
+async function build(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'apostille-worker-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  await buildWorker(folder)
+  return folder
+}
+
+/** What the runtime itself says is no JSON. */
+function readLine(line: string): Readonly<Record<string, unknown>> {
+  return line.startsWith('{') ? JSON.parse(line) : { message: line }
 }
 
 export async function openWorker(document?: Document): Promise<HttpSubject> {

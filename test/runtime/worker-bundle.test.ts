@@ -1,0 +1,45 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { buildWorker } from '../../scripts/build-worker.ts'
+import { openBundle, type Part, type WorkerBundle } from '../support/worker-bundle.ts'
+
+let folder: string
+let bundle: WorkerBundle
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'apostille-bundle-'))
+  bundle = openBundle(await buildWorker(folder))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+test.each<[Part, number]>([
+  ['without clouds', 200_000],
+  ['whole', 500_000],
+])('%s it stays small', async (part, bytes) => {
+  expect(await bundle.size(part)).toBeLessThan(bytes)
+})
+
+/** What the libraries of the clouds import. Much of it is never called here, and all of it is there. */
+const ofClouds = [
+  ...['async_hooks', 'child_process', 'events', 'fs', 'fs/promises', 'http', 'https', 'os', 'path', 'process'],
+  ...['stream', 'url', 'util', 'zlib'],
+].map((name) => `node:${name}`)
+const ofUs = ['cloudflare:workers', 'node:buffer', 'node:crypto']
+
+test.each<[Part, readonly string[]]>([
+  ['without clouds', ofUs],
+  ['whole', [...ofUs, ...ofClouds].sort()],
+])('%s it asks the runtime for a short list of modules', (part, modules) => {
+  expect(bundle.runtimeModules(part)).toEqual(modules)
+})
+
+test('whose code comes with every request is a short list as well', () => {
+  expect(bundle.sources('without clouds').filter((source) => !source.startsWith('src/'))).toEqual([
+    '@marcbachmann/cel-js',
+    'hono',
+    'jose',
+    'yaml',
+    'zod',
+  ])
+})

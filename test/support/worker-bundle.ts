@@ -1,0 +1,61 @@
+/**
+ * What the Worker is made of: its modules, apart by whether they come with an exchange with a cloud alone.
+ *
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import type { Metafile } from 'esbuild'
+
+type Output = Metafile['outputs'][string]
+
+export interface WorkerBundle {
+  /** As the platform counts it: compressed, in bytes. */
+  readonly size: (part: Part) => Promise<number>
+  /** Modules of the runtime that are imported. */
+  readonly runtimeModules: (part: Part) => readonly string[]
+  /** Whose code it is, such as `node_modules/yaml` or `src/core`. */
+  readonly sources: (part: Part) => readonly string[]
+}
+
+export type Part = 'without clouds' | 'whole'
+
+const root = join(import.meta.dirname, '../..')
+
+export function openBundle({ outputs }: Metafile): WorkerBundle {
+  const all = Object.keys(outputs)
+  const clouds = all.filter((path) => outputs[path]?.entryPoint?.startsWith('src/adapters/exchangers/'))
+  const entry = all.filter((path) => outputs[path]?.entryPoint === 'src/runtime/server.worker.ts')
+  const parts = { whole: all, 'without clouds': reach(outputs, entry, new Set(clouds)) }
+  const outputsOf = (part: Part): readonly Output[] => parts[part].flatMap((path) => outputs[path] ?? [])
+  return {
+    async size(part) {
+      const files = await Promise.all(parts[part].map((path) => readFile(resolve(root, path))))
+      return files.reduce((sum, file) => sum + gzipSync(file).length, 0)
+    },
+    runtimeModules: (part) =>
+      unique(outputsOf(part).flatMap(({ imports }) => imports.flatMap((used) => (used.external ? used.path : [])))),
+    sources: (part) => unique(outputsOf(part).flatMap(({ inputs }) => Object.keys(inputs).map(ownerOf))),
+  }
+}
+
+/** All that is loaded from there on, at once or later, but for what comes with `except`. */
+function reach(outputs: Metafile['outputs'], from: readonly string[], except: ReadonlySet<string>): readonly string[] {
+  const reached = new Set(from)
+  // A set goes on with what is added to it.
+  for (const path of reached)
+    for (const { path: next } of outputs[path]?.imports ?? [])
+      if (Object.hasOwn(outputs, next) && !except.has(next)) reached.add(next)
+  return [...reached]
+}
+
+function ownerOf(input: string): string {
+  return (
+    /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(input)?.[1] ?? input.split('/').slice(0, 2).join('/')
+  )
+}
+
+function unique(values: readonly string[]): readonly string[] {
+  return [...new Set(values)].sort()
+}
