@@ -4,15 +4,13 @@
  *
  * @module
  */
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { Log, LogLevel, Miniflare } from 'miniflare'
+import type { WorkerModule } from './build-worker.ts'
 
 export interface LocalWorkerOptions {
-  /** Where `buildWorker` has put it. */
-  readonly folder: string
+  readonly modules: readonly WorkerModule[]
   /** Variables and secrets. */
   readonly bindings: Readonly<Record<string, string>>
   /** On 127.0.0.1; a free one by default. */
@@ -45,7 +43,7 @@ const everyMinute = '* * * * *'
 export const compatibility = { compatibilityDate: '2026-07-28', compatibilityFlags: ['nodejs_compat'] }
 
 export async function startLocalWorker(options: LocalWorkerOptions): Promise<LocalWorker> {
-  const { folder, bindings, port = 0, keptIn, d1 = false, log = console.log, tls, outbound } = options
+  const { modules, bindings, port = 0, keptIn, d1 = false, log = console.log, tls, outbound } = options
   const miniflare = new Miniflare({
     host: '127.0.0.1',
     port,
@@ -60,8 +58,7 @@ export async function startLocalWorker(options: LocalWorkerOptions): Promise<Loc
       {
         name: 'apostille',
         ...compatibility,
-        modulesRoot: folder,
-        modules: modulesIn(folder),
+        ...modulesOf(modules),
         bindings,
         durableObjects: { GATEWAY: { className: 'Gateway', useSQLite: true } },
         ...(d1 && { d1Databases: ['DATABASE'] }),
@@ -93,9 +90,10 @@ interface Handlers {
   readonly scheduled: (event: { readonly cron: string }) => Promise<unknown>
 }
 
-/** The entry first. */
-function modulesIn(folder: string) {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
-  const sorted = files.toSorted((a, b) => Number(b === 'index.js') - Number(a === 'index.js'))
-  return sorted.map((name) => ({ type: 'ESModule' as const, path: join(folder, name) }))
+/** As options of miniflare; they lie in no folder. */
+export function modulesOf(modules: readonly WorkerModule[]) {
+  return {
+    modulesRoot: '/',
+    modules: modules.map(({ name, contents }) => ({ type: 'ESModule' as const, path: `/${name}`, contents })),
+  }
 }

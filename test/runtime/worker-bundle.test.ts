@@ -1,23 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { buildWorker } from '../../scripts/build-worker.ts'
+import { compatibility } from '../../scripts/local-worker.ts'
 import { openBundle, type Part, type WorkerBundle } from '../support/worker-bundle.ts'
 
-let folder: string
 let bundle: WorkerBundle
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'apostille-bundle-'))
-  bundle = openBundle(await buildWorker(folder))
+  bundle = openBundle(await buildWorker())
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
 
 test.each<[Part, number]>([
   ['without clouds', 200_000],
   ['whole', 500_000],
-])('%s it stays small', async (part, bytes) => {
-  expect(await bundle.size(part)).toBeLessThan(bytes)
+])('%s it stays small', (part, bytes) => {
+  expect(bundle.size(part)).toBeLessThan(bytes)
 })
 
 /** What the libraries of the clouds import. Much of it is never called here, and all of it is there. */
@@ -42,4 +39,10 @@ test('whose code comes with every request is a short list as well', () => {
     'yaml',
     'zod',
   ])
+})
+
+test('what is deployed runs as what is tested', () => {
+  const deployed = readFileSync(join(import.meta.dirname, '../../wrangler.toml'), 'utf8')
+  expect(deployed).toContain(`compatibility_date = "${compatibility.compatibilityDate}"`)
+  expect(deployed).toContain(`compatibility_flags = ${JSON.stringify(compatibility.compatibilityFlags)}`)
 })

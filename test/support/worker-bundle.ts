@@ -3,16 +3,15 @@
  *
  * @module
  */
-import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Metafile } from 'esbuild'
+import type { BuiltWorker } from '../../scripts/build-worker.ts'
 
 type Output = Metafile['outputs'][string]
 
 export interface WorkerBundle {
   /** As the platform counts it: compressed, in bytes. */
-  readonly size: (part: Part) => Promise<number>
+  readonly size: (part: Part) => number
   /** Modules of the runtime that are imported. */
   readonly runtimeModules: (part: Part) => readonly string[]
   /** Whose code it is, such as `node_modules/yaml` or `src/core`. */
@@ -21,19 +20,15 @@ export interface WorkerBundle {
 
 export type Part = 'without clouds' | 'whole'
 
-const root = join(import.meta.dirname, '../..')
-
-export function openBundle({ outputs }: Metafile): WorkerBundle {
+export function openBundle({ modules, metafile: { outputs } }: BuiltWorker): WorkerBundle {
+  const sizes = new Map(modules.map(({ name, contents }) => [`dist/worker/${name}`, gzipSync(contents).length]))
   const all = Object.keys(outputs)
   const clouds = all.filter((path) => outputs[path]?.entryPoint?.startsWith('src/adapters/exchangers/'))
   const entry = all.filter((path) => outputs[path]?.entryPoint === 'src/runtime/server.worker.ts')
   const parts = { whole: all, 'without clouds': reach(outputs, entry, new Set(clouds)) }
   const outputsOf = (part: Part): readonly Output[] => parts[part].flatMap((path) => outputs[path] ?? [])
   return {
-    async size(part) {
-      const files = await Promise.all(parts[part].map((path) => readFile(resolve(root, path))))
-      return files.reduce((sum, file) => sum + gzipSync(file).length, 0)
-    },
+    size: (part) => parts[part].reduce<number>((sum, path) => sum + (sizes.get(path) ?? Number.NaN), 0),
     runtimeModules: (part) =>
       unique(outputsOf(part).flatMap(({ imports }) => imports.flatMap((used) => (used.external ? used.path : [])))),
     sources: (part) => unique(outputsOf(part).flatMap(({ inputs }) => Object.keys(inputs).map(ownerOf))),

@@ -4,11 +4,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { rmSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { buildWorker } from '../../scripts/build-worker.ts'
+import { type BuiltWorker, buildWorker } from '../../scripts/build-worker.ts'
 import { type LocalWorker, type LocalWorkerOptions, startLocalWorker } from '../../scripts/local-worker.ts'
 import type { RecordDocument } from '../../src/core/record.ts'
 import { type Document, testDocument } from './gateway.ts'
@@ -29,14 +25,14 @@ export async function startTestWorker(
   document: Document = {},
   options: Partial<LocalWorkerOptions> = {},
 ): Promise<TestWorker> {
-  built ??= build()
-  const folder = await built
+  built ??= buildWorker()
+  const { modules } = await built
   const issuer = createOidcIssuer()
   const log: Readonly<Record<string, unknown>>[] = []
   const worker = await startLocalWorker({
     log: (line) => void log.push(readLine(line)),
     ...options,
-    folder,
+    modules,
     bindings: {
       APOSTILLE_CONFIG: JSON.stringify({ ...testDocument, ...document }),
       APOSTILLE_FILES: JSON.stringify({ './ci.jwks.json': issuer.jwks }),
@@ -57,14 +53,7 @@ export async function startTestWorker(
 }
 
 /** Once for all tests of a file. */
-let built: Promise<string> | undefined
-
-async function build(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'apostille-worker-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  await buildWorker(folder)
-  return folder
-}
+let built: Promise<BuiltWorker> | undefined
 
 /** What the runtime itself says is no JSON. */
 function readLine(line: string): Readonly<Record<string, unknown>> {
