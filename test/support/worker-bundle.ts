@@ -25,10 +25,13 @@ export function openBundle({ modules, metafile: { outputs } }: BuiltWorker): Wor
   const all = Object.keys(outputs)
   const clouds = all.filter((path) => outputs[path]?.entryPoint?.startsWith('src/adapters/exchangers/'))
   const entry = all.filter((path) => outputs[path]?.entryPoint === 'src/runtime/server.worker.ts')
-  const parts = { whole: all, 'without clouds': reach(outputs, entry, new Set(clouds)) }
+  const parts: Readonly<Record<Part, readonly string[]>> = {
+    whole: all,
+    'without clouds': reach(outputs, entry, new Set(clouds)),
+  }
   const outputsOf = (part: Part): readonly Output[] => parts[part].flatMap((path) => outputs[path] ?? [])
   return {
-    size: (part) => parts[part].reduce<number>((sum, path) => sum + (sizes.get(path) ?? Number.NaN), 0),
+    size: (part) => parts[part].reduce((sum, path) => sum + (sizes.get(path) ?? Number.NaN), 0),
     runtimeModules: (part) =>
       unique(outputsOf(part).flatMap(({ imports }) => imports.flatMap((used) => (used.external ? used.path : [])))),
     sources: (part) => unique(outputsOf(part).flatMap(({ inputs }) => Object.keys(inputs).map(ownerOf))),
