@@ -5,7 +5,6 @@
  * @module
  */
 import { DurableObject } from 'cloudflare:workers'
-import { createD1Store } from '../adapters/stores/d1.worker.ts'
 import type { D1 } from '../adapters/stores/d1-tables.worker.ts'
 import { createDurableObjectStore, type DurableStorage, holdsStore } from '../adapters/stores/durable-object.worker.ts'
 import { createLog } from '../adapters/telemetry/log.ts'
@@ -86,6 +85,7 @@ export class Gateway extends DurableObject {
         'other_purpose',
         'this gateway keeps its store in its Durable Object: deploy it without the binding DATABASE, which would begin an empty one',
       )
+    const { createD1Store } = await import('../adapters/stores/d1.worker.ts')
     return createD1Store(database, trustDomain)
   }
 }

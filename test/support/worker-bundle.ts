@@ -18,7 +18,8 @@ export interface WorkerBundle {
   readonly sources: (part: Part) => readonly string[]
 }
 
-export type Part = 'without clouds' | 'whole'
+/** What any request needs; with it what operators, D1 and documents need; with it the clouds. */
+export type Part = 'for every request' | 'without clouds' | 'whole'
 
 export function openBundle({ modules, metafile: { outputs } }: BuiltWorker): WorkerBundle {
   const sizes = new Map(modules.map(({ name, contents }) => [`dist/worker/${name}`, gzipSync(contents).length]))
@@ -26,8 +27,9 @@ export function openBundle({ modules, metafile: { outputs } }: BuiltWorker): Wor
   const clouds = all.filter((path) => outputs[path]?.entryPoint?.startsWith('src/adapters/exchangers/'))
   const entry = all.filter((path) => outputs[path]?.entryPoint === 'src/runtime/server.worker.ts')
   const parts: Readonly<Record<Part, readonly string[]>> = {
+    'for every request': reach(outputs, entry, ({ kind }) => kind === 'import-statement'),
+    'without clouds': reach(outputs, entry, ({ path }) => !clouds.includes(path)),
     whole: all,
-    'without clouds': reach(outputs, entry, new Set(clouds)),
   }
   const outputsOf = (part: Part): readonly Output[] => parts[part].flatMap((path) => outputs[path] ?? [])
   return {
@@ -38,13 +40,17 @@ export function openBundle({ modules, metafile: { outputs } }: BuiltWorker): Wor
   }
 }
 
-/** All that is loaded from there on, at once or later, but for what comes with `except`. */
-function reach(outputs: Metafile['outputs'], from: readonly string[], except: ReadonlySet<string>): readonly string[] {
+/** All that is loaded from there on. */
+function reach(
+  outputs: Metafile['outputs'],
+  from: readonly string[],
+  follows: (used: Output['imports'][number]) => boolean,
+): readonly string[] {
   const reached = new Set(from)
   // A set goes on with what is added to it.
   for (const path of reached)
-    for (const { path: next } of outputs[path]?.imports ?? [])
-      if (Object.hasOwn(outputs, next) && !except.has(next)) reached.add(next)
+    for (const used of outputs[path]?.imports ?? [])
+      if (Object.hasOwn(outputs, used.path) && follows(used)) reached.add(used.path)
   return [...reached]
 }
 
