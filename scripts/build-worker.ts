@@ -4,9 +4,9 @@
  * @module
  */
 
-import { readFile, rm } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
-import { join, resolve } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
@@ -53,9 +53,11 @@ const noJsonSchemas: Plugin = {
   },
 }
 
-export const workerOptions = {
+const options = {
   absWorkingDir: root,
-  entryPoints: { index: 'src/runtime/server.worker.ts' },
+  // Nothing is written there: names of modules begin below it.
+  outdir: 'dist/worker',
+  write: false,
   bundle: true,
   splitting: true,
   format: 'esm',
@@ -72,11 +74,36 @@ export const workerOptions = {
   metafile: true,
 } as const satisfies BuildOptions
 
-/** @param outdir Relative to the root of the project, or absolute; what is there goes. */
-export async function buildWorker(outdir: string): Promise<Metafile> {
-  await rm(resolve(root, outdir), { recursive: true, force: true })
-  const { metafile } = await build({ ...workerOptions, outdir })
-  return metafile
+/** As Workers are given: the first is the entry. */
+export interface WorkerModule {
+  /** Such as `chunks/name.js`. */
+  readonly name: string
+  readonly contents: Uint8Array
 }
 
-if (import.meta.main) await buildWorker('dist/worker')
+export interface BuiltWorker {
+  readonly modules: readonly WorkerModule[]
+  readonly metafile: Metafile
+}
+
+/** @param entry Relative to the root of the project. */
+export async function buildWorker(entry = 'src/runtime/server.worker.ts'): Promise<BuiltWorker> {
+  const { outputFiles, metafile } = await build({ ...options, entryPoints: { index: entry } })
+  const named = outputFiles.map(({ path, contents }) => ({
+    name: relative(join(root, options.outdir), path),
+    contents,
+  }))
+  const isEntry = ({ name }: WorkerModule) => name === 'index.js'
+  return { modules: [...named.filter(isEntry), ...named.filter((module) => !isEntry(module))], metafile }
+}
+
+async function writeWorker(): Promise<void> {
+  const folder = join(root, options.outdir)
+  await rm(folder, { recursive: true, force: true })
+  for (const { name, contents } of (await buildWorker()).modules) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), contents)
+  }
+}
+
+if (import.meta.main) await writeWorker()

@@ -4,19 +4,23 @@
  *
  * @module
  */
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { Log, LogLevel, Miniflare } from 'miniflare'
+import type { WorkerModule } from './build-worker.ts'
 
 export interface LocalWorkerOptions {
-  /** Where `buildWorker` has put it. */
-  readonly folder: string
+  readonly modules: readonly WorkerModule[]
   /** Variables and secrets. */
   readonly bindings: Readonly<Record<string, string>>
   /** On 127.0.0.1; a free one by default. */
   readonly port?: number
   /** Where it keeps what it stores; by default it does so for as long as it runs. */
   readonly keptIn?: string
+  /** Whether everything is kept in D1. */
+  readonly d1?: boolean
+  /** Takes the lines of its log; standard output by default. */
+  readonly log?: (line: string) => void
   /** PEM; plain HTTP by default. */
   readonly tls?: { readonly cert: string; readonly key: string }
   /** Answers what the Worker asks of others; the network by default. */
@@ -39,22 +43,25 @@ const everyMinute = '* * * * *'
 export const compatibility = { compatibilityDate: '2026-07-28', compatibilityFlags: ['nodejs_compat'] }
 
 export async function startLocalWorker(options: LocalWorkerOptions): Promise<LocalWorker> {
-  const { folder, bindings, port = 0, keptIn, tls, outbound } = options
+  const { modules, bindings, port = 0, keptIn, d1 = false, log = console.log, tls, outbound } = options
   const miniflare = new Miniflare({
     host: '127.0.0.1',
     port,
     cf: false,
     log: new Log(LogLevel.WARN),
+    handleRuntimeStdio(output: Readable, errors: Readable) {
+      for (const stream of [output, errors]) createInterface(stream).on('line', log)
+    },
     ...(keptIn !== undefined && { defaultPersistRoot: keptIn }),
     ...(tls && { https: true, httpsCert: tls.cert, httpsKey: tls.key }),
     workers: [
       {
         name: 'apostille',
         ...compatibility,
-        modulesRoot: folder,
-        modules: modulesIn(folder),
+        ...modulesOf(modules),
         bindings,
         durableObjects: { GATEWAY: { className: 'Gateway', useSQLite: true } },
+        ...(d1 && { d1Databases: ['DATABASE'] }),
         ...(outbound && { outboundService: outbound as never }),
       },
       {
@@ -83,9 +90,10 @@ interface Handlers {
   readonly scheduled: (event: { readonly cron: string }) => Promise<unknown>
 }
 
-/** The entry first. */
-function modulesIn(folder: string) {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
-  const sorted = files.toSorted((a, b) => Number(b === 'index.js') - Number(a === 'index.js'))
-  return sorted.map((name) => ({ type: 'ESModule' as const, path: join(folder, name) }))
+/** As options of miniflare; they lie in no folder. */
+export function modulesOf(modules: readonly WorkerModule[]) {
+  return {
+    modulesRoot: '/',
+    modules: modules.map(({ name, contents }) => ({ type: 'ESModule' as const, path: `/${name}`, contents })),
+  }
 }

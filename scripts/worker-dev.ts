@@ -6,10 +6,9 @@
  * @module
  */
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { formatListenAddress } from '../src/core/listen-address.ts'
@@ -34,10 +33,9 @@ async function main(): Promise<void> {
   // Beside the store of `serve`, which has another form.
   const keptIn = `${config.store.path}.worker`
   const sealKey = await readSealKey({ seal: config.seal, env: process.env, storeIsEmpty: !existsSync(keptIn) })
-  const folder = await mkdtemp(join(tmpdir(), 'apostille-worker-'))
-  await buildWorker(folder)
+  const { modules } = await buildWorker()
   const worker = await startLocalWorker({
-    folder,
+    modules,
     port,
     keptIn,
     bindings: {
@@ -56,7 +54,6 @@ async function main(): Promise<void> {
     clearInterval(clock)
     await admin.close(0)
     await worker.close()
-    await rm(folder, { recursive: true, force: true })
   }
 }
 

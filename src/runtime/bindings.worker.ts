@@ -116,7 +116,7 @@ function createReader(files: Files): FileReader {
   }
 }
 
-/** What would be understood otherwise than it is meant, or not done at all, is an error. */
+/** What would not be done at all, or otherwise than it is meant. */
 function findProblems(config: Configuration, document: string, files: Files): readonly Diagnostic[] {
   const locate = createLocator(document, 'error')
   const found = namedFiles(config).flatMap(({ at, path }) => {

@@ -14,13 +14,17 @@ export interface DueTask {
   readonly run: () => Promise<unknown>
 }
 
-/** Runs what is due, and settles when that is done; never rejects. */
-export type RunDueTasks = () => Promise<void>
+/** Each settles when what it ran, or found running, is done; neither rejects. */
+export interface DueTasks {
+  readonly runDue: () => Promise<void>
+  /** Whether due or not. */
+  readonly runAll: () => Promise<void>
+}
 
 export function createDueTasks(
   tasks: readonly DueTask[],
   { telemetry, monotonicMs }: { readonly telemetry: Telemetry; readonly monotonicMs: () => number },
-): RunDueTasks {
+): DueTasks {
   const begunAtMs = new Map<DueTask, number>()
   const running = new Map<DueTask, Promise<void>>()
 
@@ -34,17 +38,22 @@ export function createDueTasks(
     }
   }
 
-  function runIfDue(task: DueTask, nowMs: number): Promise<void> | undefined {
-    const begun = begunAtMs.get(task)
-    if (running.has(task) || (begun !== undefined && nowMs - begun < task.everyMs)) return running.get(task)
+  function run(task: DueTask, nowMs: number): Promise<void> {
+    const already = running.get(task)
+    if (already) return already
     begunAtMs.set(task, nowMs)
-    const run = runOne(task)
-    running.set(task, run)
-    return run
+    const begun = runOne(task)
+    running.set(task, begun)
+    return begun
   }
 
-  return async () => {
+  const isDue = (task: DueTask, nowMs: number) =>
+    running.has(task) || nowMs - (begunAtMs.get(task) ?? Number.NEGATIVE_INFINITY) >= task.everyMs
+
+  async function runThose(wanted: (task: DueTask, nowMs: number) => boolean): Promise<void> {
     const nowMs = monotonicMs()
-    await Promise.all(tasks.map((task) => runIfDue(task, nowMs)))
+    await Promise.all(tasks.filter((task) => wanted(task, nowMs)).map((task) => run(task, nowMs)))
   }
+
+  return { runDue: () => runThose(isDue), runAll: () => runThose(() => true) }
 }

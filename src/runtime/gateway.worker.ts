@@ -13,30 +13,26 @@ import { createJoinEqual } from '../adapters/join-equal.ts'
 import { createSealedKeys } from '../adapters/keys/sealed.ts'
 import { createUpstreamFiles } from '../adapters/keys/upstream-files.ts'
 import { createRecordWriter } from '../adapters/stores/record-writer.ts'
-import { createAuthorities } from '../core/authorities.ts'
+import { type Authorities, type AuthoritiesDeps, createAuthorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
-import { createExplainer } from '../core/explainer.ts'
+import type { Federation } from '../core/federation.ts'
 import { createGateway } from '../core/gateway.ts'
-import { createOperator } from '../core/operator.ts'
 import { createRecordKeeper } from '../core/record-keeper.ts'
 import { openRecordKeys } from '../core/record-keys.ts'
 import { createRecords } from '../core/records.ts'
 import { createRefusalLimiter } from '../core/refusal-limiter.ts'
 import type { Store } from '../core/store.ts'
 import type { Telemetry } from '../core/telemetry.ts'
-import { createAdminApp, type ReloadOutcome } from '../http/admin-app.ts'
 import { createApp } from '../http/app.ts'
 import { createAddressReader } from '../http/client-address.ts'
 import { formatHex } from '../protocol/encoding.ts'
 import { type Bindings, type BoundConfiguration, readSealKey } from './bindings.worker.ts'
-import { createConfigurationHolder } from './configuration-holder.ts'
+import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
 import { keepCountedRefusals } from './counted-refusals.ts'
-import { createDueTasks } from './due-tasks.ts'
+import { createDueTasks, type DueTask, type DueTasks } from './due-tasks.ts'
 import { startFederation } from './federation.ts'
-import { describeGateway } from './gateway-status.ts'
 import { createRandomPool } from './random-pool.ts'
 import { ringPlans } from './ring-plans.ts'
-import { createWorkerSeal, workerBackups } from './worker-limits.ts'
 
 export interface WorkerGateway {
   /** The public API. */
@@ -74,18 +70,59 @@ function createSources() {
 
 /** @throws {DocumentError} @throws {StoreError} @throws {SealError} Nothing was overwritten then */
 export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGateway> {
-  const { config, files, bindings, store, telemetry } = deps
-  const sources = createSources()
+  const { config, bindings, store, telemetry } = deps
   const { trustDomain } = config
+  const sources = createSources()
   const sealKey = readSealKey(bindings, config)
   const keys = createSealedKeys({ sealKey, trustDomain, randomBytes: sources.randomBytes })
   const recordKeys = await openRecordKeys(store, keys)
-  const authorities = createAuthorities({
+  const kept = { ...deps, ...sources, keys, recordKeys }
+  const authorities = openAuthorities(kept)
+  await authorities.refresh()
+  const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
+  const parts = { ...kept, authorities, writer }
+  const federation = await startFederation({ ...parts, fetchBundle: createFetchBundle(sources) })
+  const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain })
+  const limiter = createRefusalLimiter({ perMinute: () => config.limits.refusals })
+  const shared = { ...parts, ...openConfiguration(parts, federation), ...cloudPorts(sources) }
+  const gateway = createGateway({
+    ...shared,
+    records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
+    configurationRefused: () => false,
+    bundleOf: federation.bundleOf,
+    joinEqual: createJoinEqual(),
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  })
+  const tasks: readonly DueTask[] = [
+    { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
+    { name: 'federation', everyMs: refreshMs, run: federation.refresh },
+    { name: 'polls of bundles', everyMs: pollMs, run: async () => void federation.poll() },
+    {
+      name: 'counted refusals',
+      everyMs: refreshMs,
+      run: () => keepCountedRefusals(limiter, writer, sources.now(), false),
+    },
+    { name: 'head of the records', everyMs: headMs, run: records.signHeads },
+  ]
+  reportStart(config, telemetry)
+  return keepGoing({
     ...sources,
-    store,
-    keys,
-    telemetry,
-    trustDomain,
+    tasks: createDueTasks(tasks, { ...sources, telemetry }),
+    answer: createPublicApp({ ...sources, config, gateway, telemetry }),
+    openAdministration: async () => {
+      const { createAdministration } = await import('./administration.worker.ts')
+      return createAdministration({ ...shared, gateway, federation, records, sealKey })
+    },
+  })
+}
+
+type Kept = WorkerGatewayDeps & ReturnType<typeof createSources> & Pick<AuthoritiesDeps, 'keys'>
+
+function openAuthorities(kept: Kept): Authorities {
+  const { config, files } = kept
+  return createAuthorities({
+    ...kept,
+    trustDomain: config.trustDomain,
     issuer: () => config.issuer,
     plans: () => ringPlans(config),
     upstream: () => {
@@ -93,98 +130,61 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
       return named && createUpstreamFiles(named, files)
     },
   })
-  await authorities.refresh()
-  const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
-  const federation = await startFederation({
-    ...sources,
-    config,
-    store,
-    writer,
-    telemetry,
-    authorities,
-    files,
-    fetchBundle: createFetchBundle(sources),
-  })
-  const { configured } = createConfigurationHolder(config, {
-    ...sources,
-    store,
-    trustDomain,
+}
+
+function openConfiguration(
+  parts: Kept & { readonly authorities: Authorities },
+  { bundleOf }: Pick<Federation, 'bundleOf'>,
+): Pick<ConfigurationHolder, 'configured'> {
+  const { config, authorities } = parts
+  return createConfigurationHolder(config, {
+    ...parts,
+    trustDomain: config.trustDomain,
     ours: authorities.current,
-    bundleOf: federation.bundleOf,
-    connect: createConnectUpstream(sources),
-    files,
+    bundleOf,
+    connect: createConnectUpstream(parts),
     shareFetches: true,
-    telemetry,
   })
-  const limiter = createRefusalLimiter({ perMinute: () => config.limits.refusals })
-  const shared = {
-    ...sources,
-    configured,
-    authorities,
-    store,
-    keys,
-    exchangeAtCloud: createExchangeAtCloud({ connect: createConnectUpstream(sources), now: sources.now }),
+}
+
+function cloudPorts({ now, ...sources }: ReturnType<typeof createSources>) {
+  return {
+    exchangeAtCloud: createExchangeAtCloud({ connect: createConnectUpstream(sources), now }),
     deadline: (ms: number) => AbortSignal.timeout(ms),
   }
-  const gateway = createGateway({
-    ...shared,
-    records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
-    configurationRefused: () => false,
-    bundleOf: federation.bundleOf,
-    telemetry,
-    joinEqual: createJoinEqual(),
-    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-  })
-  const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain })
-  const due = createDueTasks(
-    [
-      { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
-      { name: 'federation', everyMs: refreshMs, run: federation.refresh },
-      { name: 'polls of bundles', everyMs: pollMs, run: async () => void federation.poll() },
-      {
-        name: 'counted refusals',
-        everyMs: refreshMs,
-        run: () => keepCountedRefusals(limiter, writer, sources.now(), false),
-      },
-      { name: 'head of the records', everyMs: headMs, run: records.signHeads },
-    ],
-    { ...sources, telemetry },
-  )
-  const seal = createWorkerSeal(sealKey)
-  const app = createPublicApp({ ...sources, config, gateway, telemetry })
-  const admin = createAdminApp({
-    ...sources,
-    gateway,
-    operator: createOperator({ ...shared, writer }),
-    federation,
-    records,
-    explainer: createExplainer({ ...sources, configured, store, records }),
-    seal,
-    backups: workerBackups,
-    telemetry,
-    reload: async () => notReloaded(config),
-    metrics: async () => ({ contentType: 'text/plain', body: '# Workers have the metrics of their platform\n' }),
-    status: () => describeGateway({ ...sources, gateway, authorities, federation, seal }),
-  })
-  let refreshedAtMs = sources.monotonicMs()
-  async function keepGoing(): Promise<void> {
-    const done = due().then(() => {
-      refreshedAtMs = sources.monotonicMs()
+}
+
+interface GoingDeps {
+  readonly tasks: DueTasks
+  readonly monotonicMs: () => number
+  readonly answer: (request: Request) => Promise<Response>
+  /** With the first that an operator asks. */
+  readonly openAdministration: () => Promise<(request: Request) => Promise<Response>>
+}
+
+/** Whoever comes by sets off what is due, and waits for it when it is long overdue. */
+function keepGoing({ tasks, monotonicMs, answer, openAdministration }: GoingDeps): WorkerGateway {
+  let refreshedAtMs = monotonicMs()
+  let administration: ReturnType<GoingDeps['openAdministration']> | undefined
+
+  async function go(): Promise<void> {
+    const done = tasks.runDue().then(() => {
+      refreshedAtMs = monotonicMs()
     })
-    if (sources.monotonicMs() - refreshedAtMs > waitForRefreshMs) await done
+    if (monotonicMs() - refreshedAtMs > waitForRefreshMs) await done
   }
 
-  reportStart(config, telemetry)
   return {
     async answer(request) {
-      await keepGoing()
-      return app(request)
+      await go()
+      return answer(request)
     },
     async administer(request) {
-      await keepGoing()
-      return admin.fetch(request)
+      await go()
+      administration ??= openAdministration()
+      return (await administration)(request)
     },
-    tick: due,
+    tick: tasks.runAll,
   }
 }
 
@@ -208,11 +208,6 @@ function createPublicApp({ config, newRequestId, ...deps }: PublicAppDeps) {
     },
   })
   return async (request: Request) => app.fetch(request, request.headers)
-}
-
-function notReloaded({ digest }: Configuration): ReloadOutcome {
-  const message = 'a Worker takes its configuration with its deployment: deploy it again'
-  return { applied: false, digest, problems: [{ message }] }
 }
 
 function reportStart(config: Configuration, telemetry: Telemetry): void {

@@ -5,11 +5,13 @@
  * @module
  */
 import { DurableObject } from 'cloudflare:workers'
-import { createDurableObjectStore, type DurableStorage } from '../adapters/stores/durable-object.worker.ts'
+import type { D1 } from '../adapters/stores/d1-tables.worker.ts'
+import { createDurableObjectStore, type DurableStorage, holdsStore } from '../adapters/stores/durable-object.worker.ts'
 import { createLog } from '../adapters/telemetry/log.ts'
 import { ConfigurationError } from '../core/config.ts'
 import { Refusal } from '../core/refusal.ts'
-import { silentTelemetry, type Telemetry } from '../core/telemetry.ts'
+import { type Store, StoreError } from '../core/store.ts'
+import { type Fields, silentTelemetry, type Telemetry } from '../core/telemetry.ts'
 import { problemAnswer } from '../http/problem.ts'
 import { type Bindings, readConfiguration } from './bindings.worker.ts'
 import { describeError } from './describe-error.ts'
@@ -71,8 +73,20 @@ export class Gateway extends DurableObject {
 
   async #start(): Promise<WorkerGateway> {
     const bound = readConfiguration(this.#bindings)
-    const store = createDurableObjectStore(this.#storage, bound.config.trustDomain)
+    const store = await this.#openStore(bound.config.trustDomain)
     return openGateway({ ...bound, bindings: this.#bindings, store, telemetry: this.#telemetry })
+  }
+
+  async #openStore(trustDomain: string): Promise<Store> {
+    const database = this.#bindings['DATABASE'] as D1 | undefined
+    if (database === undefined) return createDurableObjectStore(this.#storage, trustDomain)
+    if (holdsStore(this.#storage))
+      throw new StoreError(
+        'other_purpose',
+        'this gateway keeps its store in its Durable Object: deploy it without the binding DATABASE, which would begin an empty one',
+      )
+    const { createD1Store } = await import('../adapters/stores/d1.worker.ts')
+    return createD1Store(database, trustDomain)
   }
 }
 
@@ -101,6 +115,8 @@ function writeLines(text: string): void {
 }
 
 function reportFailure(telemetry: Telemetry, error: unknown): void {
-  const problems = error instanceof ConfigurationError ? error.diagnostics : [{ message: describeError(error) }]
-  for (const { message, ...place } of problems) telemetry.log('error', `the gateway can not start: ${message}`, place)
+  const log = (message: string, place?: Fields) =>
+    telemetry.log('error', `the gateway can not start: ${message}`, place)
+  if (!(error instanceof ConfigurationError)) log(describeError(error))
+  else for (const { message, line, column, path } of error.diagnostics) log(message, { line, column, path })
 }

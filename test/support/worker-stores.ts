@@ -3,13 +3,9 @@
  *
  * @module
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
-import { workerOptions } from '../../scripts/build-worker.ts'
-import { compatibility } from '../../scripts/local-worker.ts'
+import { buildWorker } from '../../scripts/build-worker.ts'
+import { compatibility, modulesOf } from '../../scripts/local-worker.ts'
 import { type Store, StoreError, type StoreErrorCode } from '../../src/core/store.ts'
 import type { StoreKind, StoreOutcome, StoreRequest } from './stores.worker.ts'
 import { formatTagged, parseTagged } from './tagged-json.ts'
@@ -26,15 +22,11 @@ export interface WorkerStoreData {
 }
 
 export async function startWorkerStores(): Promise<WorkerStores> {
-  const folder = await mkdtemp(join(tmpdir(), 'apostille-stores-'))
-  const script = join(folder, 'index.js')
-  const { splitting: _, entryPoints: __, ...options } = workerOptions
-  await build({ ...options, entryPoints: ['test/support/stores.worker.ts'], outfile: script })
+  const { modules } = await buildWorker('test/support/stores.worker.ts')
   const miniflare = new Miniflare({
     ...compatibility,
     cf: false,
-    modulesRoot: folder,
-    modules: [{ type: 'ESModule', path: script }],
+    ...modulesOf(modules),
     durableObjects: { STORES: { className: 'Stores', useSQLite: true } },
     d1Databases: ['DATABASE'],
   })
@@ -60,10 +52,7 @@ export async function startWorkerStores(): Promise<WorkerStores> {
 
   return {
     create,
-    async close() {
-      await miniflare.dispose()
-      await rm(folder, { recursive: true, force: true })
-    },
+    close: () => miniflare.dispose(),
   }
 }
 

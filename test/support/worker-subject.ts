@@ -4,10 +4,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { buildWorker } from '../../scripts/build-worker.ts'
+import { type BuiltWorker, buildWorker } from '../../scripts/build-worker.ts'
 import { type LocalWorker, type LocalWorkerOptions, startLocalWorker } from '../../scripts/local-worker.ts'
 import type { RecordDocument } from '../../src/core/record.ts'
 import { type Document, testDocument } from './gateway.ts'
@@ -17,6 +14,8 @@ import { send, type WireAnswer, type WireRequest, type WireTarget } from './wire
 
 export interface TestWorker extends LocalWorker {
   readonly issuer: OidcIssuer
+  /** Of its log, each read as JSON. */
+  readonly log: readonly Readonly<Record<string, unknown>>[]
   /** Over HTTP/1.1, with the target as it is given. */
   readonly ask: (path: string, request?: WireRequest) => Promise<WireAnswer>
 }
@@ -26,12 +25,14 @@ export async function startTestWorker(
   document: Document = {},
   options: Partial<LocalWorkerOptions> = {},
 ): Promise<TestWorker> {
-  const folder = await mkdtemp(join(tmpdir(), 'apostille-worker-'))
-  await buildWorker(folder)
+  built ??= buildWorker()
+  const { modules } = await built
   const issuer = createOidcIssuer()
+  const log: Readonly<Record<string, unknown>>[] = []
   const worker = await startLocalWorker({
+    log: (line) => void log.push(readLine(line)),
     ...options,
-    folder,
+    modules,
     bindings: {
       APOSTILLE_CONFIG: JSON.stringify({ ...testDocument, ...document }),
       APOSTILLE_FILES: JSON.stringify({ './ci.jwks.json': issuer.jwks }),
@@ -46,12 +47,17 @@ export async function startTestWorker(
   return {
     ...worker,
     issuer,
+    log,
     ask: (path, request) => send(target, path, request),
-    async close() {
-      await worker.close()
-      await rm(folder, { recursive: true, force: true })
-    },
   }
+}
+
+/** Once for all tests of a file. */
+let built: Promise<BuiltWorker> | undefined
+
+/** What the runtime itself says is no JSON. */
+function readLine(line: string): Readonly<Record<string, unknown>> {
+  return line.startsWith('{') ? JSON.parse(line) : { message: line }
 }
 
 export async function openWorker(document?: Document): Promise<HttpSubject> {

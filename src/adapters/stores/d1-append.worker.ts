@@ -6,12 +6,13 @@
  */
 import type { DocumentChange, JoinTokenSpend, RecordBatch } from '../../core/store.ts'
 import { StoreError } from '../../core/store.ts'
+import { formatHex } from '../../protocol/encoding.ts'
 import { type D1Statement, type D1Tables, isUnmetCondition, requireOneChange } from './d1-tables.worker.ts'
 import { documentStatements, removedKey } from './sqlite-documents.ts'
 import { recordStatements, spansOf } from './sqlite-records.ts'
 import { number, text } from './sqlite-tables.ts'
 
-/** All records of a batch in one statement: D1 counts statements, and waits for each. */
+/** Many records in one statement: D1 counts statements, and waits for each. */
 const insertRecords = `INSERT INTO records (id, at, mac, body)
   SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3 FROM json_each(?)`
 
@@ -72,16 +73,31 @@ async function recordsStatements(
 ): Promise<readonly D1Statement[]> {
   const ids: number[] = []
   for (const { chain, sequence } of records) ids.push((await firstIdOf(chain)) + sequence)
-  const rows = records.map(({ at, mac, body }, index) => [
-    ids[index],
-    at.getTime(),
-    Buffer.from(mac).toString('hex'),
-    body,
-  ])
+  const rows = records.map(({ at, mac, body }, index) =>
+    JSON.stringify([ids[index], at.getTime(), formatHex(mac), body]),
+  )
   return [
-    statement(insertRecords, JSON.stringify(rows)),
+    ...joinRows(rows).map((list) => statement(insertRecords, list)),
     ...spansOf(ids, records).map((values) => statement(recordStatements.span, ...values)),
   ]
+}
+
+/** D1 takes texts up to 2 MB. */
+const maxListLength = 500_000
+
+/** Lists of JSON, none much longer than that. */
+function joinRows(rows: readonly string[]): readonly string[] {
+  const lists: string[][] = [[]]
+  let length = 0
+  for (const row of rows) {
+    if (length > maxListLength) {
+      lists.push([])
+      length = 0
+    }
+    lists.at(-1)?.push(row)
+    length += row.length
+  }
+  return lists.map((list) => `[${list.join(',')}]`)
 }
 
 /** Indexes of spends, and behind them of changes, that would not go through, taken in order. */

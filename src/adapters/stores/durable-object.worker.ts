@@ -30,6 +30,11 @@ export function createDurableObjectStore(storage: DurableStorage, trustDomain: s
   }
 }
 
+/** Whether a store was ever opened there. */
+export function holdsStore({ sql }: DurableStorage): boolean {
+  return sql.exec(`SELECT 1 FROM sqlite_master WHERE name = 'schema_version'`).toArray().length > 0
+}
+
 function databaseOf(storage: DurableStorage): SqlDatabase {
   let isOpen = true
   const run = (sql: string, values: readonly SqlValue[]): Row[] => {

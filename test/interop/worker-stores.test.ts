@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { migrations } from '../../../src/adapters/stores/migrations.ts'
-import { storeContract } from '../../contracts/store.ts'
-import { startWorkerStores, type WorkerStores } from '../../support/worker-stores.ts'
+import { migrations } from '../../src/adapters/stores/migrations.ts'
+import { storeContract } from '../contracts/store.ts'
+import { startWorkerStores, type WorkerStores } from '../support/worker-stores.ts'
 
 let stores: WorkerStores
 beforeAll(async () => {
