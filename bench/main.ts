@@ -12,6 +12,7 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { openBench } from './bench.ts'
+import { commandLine } from './command-line.ts'
 import { cores, requireTwoCores, stayOn } from './cores.ts'
 import { credential } from './credential.ts'
 import { credentialCrowd } from './credential-crowd.ts'
@@ -53,6 +54,7 @@ const figures: readonly Figure[] = [
   credential,
   credentialCrowd,
   startWithTargets,
+  commandLine,
   metricsCost,
 ]
 

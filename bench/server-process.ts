@@ -44,10 +44,11 @@ const programs = [
 ] as const
 
 /** The command that serves, and what it is called in the output: the built package where there is one. */
-export function serverProgram(): { readonly command: readonly string[]; readonly name: string } {
+export function serverProgram(): { readonly file: string; readonly command: readonly string[]; readonly name: string } {
   const [built, sources] = programs
   const chosen = process.env['APOSTILLE_BENCH_SOURCES'] === undefined && existsSync(built.file) ? built : sources
-  return { command: [process.execPath, chosen.file, 'serve', '--config'], name: chosen.name }
+  const command = [process.execPath, chosen.file, 'serve', '--config']
+  return { file: chosen.file, command, name: chosen.name }
 }
 
 function commandOf({ program }: ServerChoice): readonly string[] {

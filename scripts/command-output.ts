@@ -2,15 +2,9 @@
  * What each command writes with `--output json`: the shapes that programs can rely on. Members are added, never removed or
  * changed, within a major version. Tests hold every output that they see against these.
  *
- * `node scripts/command-output.ts` writes them as JSON Schema to `schema/output.schema.json`.
- *
  * @module
  */
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import * as z from 'zod'
-
-export const outputSchemaFile = join(import.meta.dirname, '..', 'schema', 'output.schema.json')
 
 const time = z.iso.datetime({ offset: true }).describe('RFC 3339')
 const text = z.string()
@@ -355,5 +349,3 @@ export function buildOutputSchema() {
     $defs: definitions,
   }
 }
-
-if (import.meta.main) writeFileSync(outputSchemaFile, `${JSON.stringify(buildOutputSchema(), null, 2)}\n`)

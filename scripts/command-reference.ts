@@ -1,10 +1,8 @@
 /**
- * Writes the reference of the command line, out of the commands themselves: `node scripts/command-reference.ts`.
+ * The reference of the command line, made of the commands themselves.
  *
  * @module
  */
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import {
   type DescribedArgument,
   type DescribedCommand,
@@ -13,13 +11,11 @@ import {
 } from '../src/cli/command-tree.ts'
 import { buildOutputSchema } from './command-output.ts'
 
-export const commandReferenceFile = join(import.meta.dirname, '..', 'docs', 'command-line.md')
-
 type Schema = Readonly<Record<string, unknown>>
 
 const intro = `# Command line
 
-Made of the commands themselves by \`node scripts/command-reference.ts\`; \`apostille COMMAND --help\` says the same.
+Made of the commands themselves by \`npm run generate\`; \`apostille COMMAND --help\` says the same.
 
 - **Operators** run commands beside the gateway: they read the configuration (\`--config\`, \`APOSTILLE_CONFIG\`,
   \`./apostille.yaml\`), and talk to the admin socket that it names. **Workloads** name the gateway (\`--server\`,
@@ -142,5 +138,3 @@ function formatMembers({ properties, required = [] }: Schema, indent: string): s
 }
 
 const wrap = (shape: string) => (/ \| /.test(shape) && !shape.startsWith('{') ? `(${shape})` : shape)
-
-if (import.meta.main) writeFileSync(commandReferenceFile, await buildCommandReference())

@@ -7,6 +7,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { adminApi } from '../src/http/openapi/admin-api.ts'
 import { publicApi } from '../src/http/openapi/public-api.ts'
+import { buildOutputSchema } from './command-output.ts'
+import { buildCommandReference } from './command-reference.ts'
 import { buildConfigSchema } from './config-schema.ts'
 import { buildMetricsPage } from './metrics-page.ts'
 import { buildOpenApi } from './openapi.ts'
@@ -14,10 +16,12 @@ import { buildOpenApi } from './openapi.ts'
 const root = join(import.meta.dirname, '..')
 
 /** What is derived, by the file it is written to. JSON is compared as what it says, texts to the letter. */
-export const generated: Readonly<Record<string, () => unknown>> = {
+export const generated: Readonly<Record<string, () => unknown | Promise<unknown>>> = {
   'schema/apostille.schema.json': buildConfigSchema,
   'schema/openapi.json': () => buildOpenApi(publicApi),
   'schema/openapi-admin.json': () => buildOpenApi(adminApi),
+  'schema/output.schema.json': buildOutputSchema,
+  'docs/command-line.md': buildCommandReference,
   'docs/metrics.md': buildMetricsPage,
 }
 
@@ -29,7 +33,7 @@ export function readGenerated(file: string): unknown {
 
 if (import.meta.main) {
   for (const [file, build] of Object.entries(generated)) {
-    const value = build()
+    const value = await build()
     writeFileSync(join(root, file), typeof value === 'string' ? value : `${JSON.stringify(value, null, 2)}\n`)
   }
   const json = Object.keys(generated).filter((file) => file.endsWith('.json'))
