@@ -17,6 +17,7 @@ export interface DestinationRules {
   /** Names whose keys are equal are one name there. */
   readonly nameKey: (name: string) => string
   /** In UTF-8. */
+  readonly minValueBytes: number
   readonly maxValueBytes: number
   /** Whether a value may be bytes that are no text. */
   readonly takesBytes: boolean
@@ -33,12 +34,12 @@ const same = (text: string) => text
 export const destinationRules: Readonly<Record<DestinationType, DestinationRules>> = {
   'aws-secrets-manager': {
     name: {
-      // A hyphen and six characters at the end look like the suffix of an ARN, and are found by it (CreateSecret).
-      pattern: /^(?!.*-[A-Za-z0-9]{6}$)[A-Za-z0-9/_+=.@-]{1,512}$/,
-      expected: '1 to 512 letters, digits and /_+=.@-, not ending in a hyphen and six letters or digits',
+      pattern: /^[A-Za-z0-9/_+=.@-]{1,512}$/,
+      expected: '1 to 512 letters, digits and /_+=.@-',
     },
     nameOf: (text) => text.replaceAll(/[^A-Za-z0-9/_+=.@-]/g, '_'),
     nameKey: same,
+    minValueBytes: 1,
     maxValueBytes: 65_536,
     takesBytes: true,
     maxTags: 50,
@@ -57,6 +58,7 @@ export const destinationRules: Readonly<Record<DestinationType, DestinationRules
     name: { pattern: /^[0-9A-Za-z-]{1,127}$/, expected: '1 to 127 letters, digits and hyphens' },
     nameOf: (text) => text.replaceAll(/[^0-9A-Za-z-]/g, '-'),
     nameKey: (name) => name.toLowerCase(),
+    minValueBytes: 0,
     maxValueBytes: 25 * 1024,
     takesBytes: false,
     maxTags: 15,
@@ -69,6 +71,7 @@ export const destinationRules: Readonly<Record<DestinationType, DestinationRules
     name: { pattern: /^[A-Za-z0-9_-]{1,255}$/, expected: '1 to 255 letters, digits, hyphens and underscores' },
     nameOf: (text) => text.replaceAll(/[^A-Za-z0-9_-]/g, '-'),
     nameKey: same,
+    minValueBytes: 0,
     maxValueBytes: 65_536,
     takesBytes: true,
     maxTags: 64,

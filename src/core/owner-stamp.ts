@@ -22,6 +22,11 @@ export interface OwnerStamp {
   readonly group: string
   /** How many secrets the path gives. */
   readonly parts: number
+  /**
+   * Version at the destination that it speaks of, where the adapter knows it by the time that the stamp is written: with
+   * another current one, somebody edited the secret. Set by the adapter.
+   */
+  readonly version?: string
 }
 
 /**
@@ -33,13 +38,18 @@ export const stampTags = {
   source: 'apostille-source',
   revision: 'apostille-revision',
   state: 'apostille-state',
+  version: 'apostille-version',
 } as const
 
 /** How many tags a stamp takes at most. */
 export const stampTagCount = Object.keys(stampTags).length
 
-/** What tags of users may not begin with. */
-export const stampTagPrefix = 'apostille-'
+const stampTagPrefix = 'apostille-'
+
+/** Whether tags of users may not be called so: the stamp's are not theirs. */
+export function isStampTag(name: string): boolean {
+  return name.toLowerCase().startsWith(stampTagPrefix)
+}
 
 const maxTagValue = 256
 const foreignToTags = /[^A-Za-z0-9 _.:/=+\-@]/g
@@ -52,12 +62,13 @@ function shownInTag(text: string): string {
 
 /** The stamp as tags. */
 export function formatStamp(stamp: OwnerStamp): Readonly<Record<string, string>> {
-  const { owner, source, revision, basis, fingerprint, group, parts } = stamp
+  const { owner, source, revision, basis, fingerprint, group, parts, version } = stamp
   return {
     [stampTags.owner]: owner,
     [stampTags.source]: shownInTag(source),
     ...(revision !== undefined && { [stampTags.revision]: shownInTag(revision) }),
     [stampTags.state]: [group, parts, basis, fingerprint].join(':'),
+    ...(version !== undefined && { [stampTags.version]: version }),
   }
 }
 
@@ -71,7 +82,7 @@ export function parseStamp(tags: Readonly<Record<string, string | undefined>>): 
   const owner = tags[stampTags.owner]
   if (owner === undefined || owner === '') return undefined
   const [, group = '', parts = '0', basis = '', fingerprint = ''] = statePattern.exec(tags[stampTags.state] ?? '') ?? []
-  const revision = tags[stampTags.revision]
+  const { [stampTags.revision]: revision, [stampTags.version]: version } = tags
   return {
     owner,
     source: tags[stampTags.source] ?? '',
@@ -80,5 +91,6 @@ export function parseStamp(tags: Readonly<Record<string, string | undefined>>): 
     parts: Number(parts),
     basis,
     fingerprint,
+    ...(version !== undefined && { version }),
   }
 }

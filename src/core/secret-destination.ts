@@ -6,7 +6,6 @@
 import type { CloudCredential } from './cloud.ts'
 import type { DestinationDocument } from './config-destinations.ts'
 import type { OwnerStamp } from './owner-stamp.ts'
-import { stampTagPrefix } from './owner-stamp.ts'
 
 /** A secret as it stands at the destination, without what it holds. */
 export interface HeldSecret {
@@ -33,10 +32,12 @@ export interface SecretPush {
   /** Of the sync, besides those that the configuration of the destination has. */
   readonly tags: Readonly<Record<string, string>>
   /**
-   * UUID, the same whenever name and value are: an HMAC, so that it tells nothing. For clouds that take what makes a
-   * repeated write the same one.
+   * What makes a repeated write the same one, where the cloud takes that: a UUID out of an HMAC over name, value and the
+   * version that is replaced (empty for none). A current version whose id is the token after the one before it is this
+   * very write, of which only the answer was lost. A value that comes back later has another token, as clouds pass over
+   * a write with the token of an old version.
    */
-  readonly token: string
+  readonly token: (replaced: string) => string
   /** Whether an unowned secret of that name is taken over. */
   readonly adopts: boolean
 }
@@ -200,9 +201,4 @@ export class DestinationError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds
     this.fix = options.fix
   }
-}
-
-/** Whether tags of users may be called so: the stamp's are not theirs. */
-export function isOwnTag(name: string): boolean {
-  return name.toLowerCase().startsWith(stampTagPrefix)
 }

@@ -24,6 +24,8 @@ export type SecretContent =
 
 export interface SourceSecret extends SourceEntry {
   readonly content: SecretContent
+  /** For people, where they count otherwise than `revision` does. */
+  readonly version?: string
 }
 
 /** Which secrets to list. */
