@@ -10,6 +10,7 @@ import type { Gateway } from '../core/gateway.ts'
 import type { Operator } from '../core/operator.ts'
 import type { Records } from '../core/records.ts'
 import { Refusal } from '../core/refusal.ts'
+import type { Syncs } from '../core/syncs.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { type AdminAct, recordRefusedAct } from './admin-act.ts'
 import { malformed } from './body.ts'
@@ -20,6 +21,7 @@ import { federationRoutes } from './routes/federation.ts'
 import { joinTokenRoutes } from './routes/join-tokens.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
 import { recordRoutes } from './routes/records.ts'
+import { syncRoutes } from './routes/syncs.ts'
 import { targetRoutes } from './routes/targets.ts'
 
 /** A configuration that was refused or taken, as `reload` tells it. */
@@ -40,6 +42,7 @@ export interface AdminDeps {
   readonly gateway: Pick<Gateway, 'published'>
   readonly operator: Operator
   readonly federation: Federation
+  readonly syncs: Syncs
   readonly records: Records
   readonly telemetry: Telemetry
   readonly newRequestId: () => string
@@ -68,6 +71,7 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
   app.route('/v1/federation', federationRoutes(deps.federation))
   app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))
   app.route('/v1/records', recordRoutes(deps.records))
+  app.route('/v1/syncs', syncRoutes(deps.syncs))
   app.route('/v1/targets', targetRoutes(deps.operator))
   mountSecrets(app, deps)
   app.post('/v1/reload', async (c) => {

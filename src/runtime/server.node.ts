@@ -20,6 +20,7 @@ import { createOperator } from '../core/operator.ts'
 import { createRecordKeeper } from '../core/record-keeper.ts'
 import { createRecords } from '../core/records.ts'
 import { createRefusalLimiter } from '../core/refusal-limiter.ts'
+import { createSecretChanges } from '../core/secret-changes.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
 import { formatHex } from '../protocol/encoding.ts'
@@ -37,6 +38,7 @@ import { createRandomPool } from './random-pool.ts'
 import { createReload } from './reload.node.ts'
 import { ringPlans } from './ring-plans.ts'
 import type { ServerSettings } from './settings.ts'
+import { createNodeSyncs } from './sync.node.ts'
 
 export interface ServerDeps {
   readonly telemetry: Telemetry
@@ -63,6 +65,7 @@ interface Sources {
 
 const refreshMs = 5_000
 const pollMs = 1_000
+const syncMs = 1_000
 const headMs = 60_000
 const stopDeadlineMs = 20_000
 const chain = 'main'
@@ -135,22 +138,32 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     telemetry,
     now: sources.now,
   })
-  const exchangeAtCloud = createExchangeAtCloud({ connect: createConnect(sources), now: sources.now })
+  const connect = createConnect(sources)
+  const exchangeAtCloud = createExchangeAtCloud({ connect, now: sources.now })
   started.defer(exchangeAtCloud.close)
-  const gateway = createGateway({
+  const clouds = { exchangeAtCloud, joinEqual: createJoinEqual(), pause: (ms: number) => setTimeout(ms), deadline }
+  const secrets = { store, keys: opened.keys, changes: createSecretChanges() }
+  const syncs = createNodeSyncs({
     ...sources,
+    ...secrets,
+    ...clouds,
     configured,
     authorities,
-    store,
-    keys: opened.keys,
+    writer,
+    telemetry,
+    connect,
+  })
+  started.defer(syncs.close)
+  const gateway = createGateway({
+    ...sources,
+    ...secrets,
+    ...clouds,
+    configured,
+    authorities,
     records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
     configurationRefused: reload.refused,
     bundleOf: federation.bundleOf,
     telemetry,
-    exchangeAtCloud,
-    joinEqual: createJoinEqual(),
-    pause: (ms) => setTimeout(ms),
-    deadline,
   })
   const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain: config.trustDomain })
   const listeners = await openListeners({
@@ -160,14 +173,15 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     federation,
     operator: createOperator({
       ...sources,
+      ...secrets,
       authorities,
       store,
-      keys: opened.keys,
       writer,
       configured,
       exchangeAtCloud,
       deadline,
     }),
+    syncs,
     records,
     telemetry,
     metrics,
@@ -181,6 +195,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
     { name: 'federation', everyMs: refreshMs, run: federation.refresh },
     { name: 'polls of bundles', everyMs: pollMs, run: async () => void federation.poll() },
+    { name: 'syncs', everyMs: syncMs, run: async () => syncs.tick() },
     { name: 'tls', everyMs: refreshMs, run: listeners.refreshTls },
     { name: 'counted refusals', everyMs: refreshMs, run: () => keepCounts(false) },
     { name: 'head of the records', everyMs: headMs, run: records.signHeads },
@@ -206,6 +221,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       await listeners.close(stopDeadlineMs)
       await federation.close()
       await clockwork.close()
+      await orLog('stopping the syncs', syncs.close)
       await orLog('keeping the counted refusals', () => keepCounts(true))
       await orLog('signing the head of the records', records.signHeads)
       await exchangeAtCloud.close()
