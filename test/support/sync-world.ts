@@ -12,7 +12,7 @@ import { type Configured, createConfigured } from '../../src/core/configured.ts'
 import { formatRecord, type RecordEntry } from '../../src/core/record.ts'
 import { createSyncs, type Syncs } from '../../src/core/syncs.ts'
 import type { MetricName, Telemetry } from '../../src/core/telemetry.ts'
-import { createTestAuthorities, testPlans } from './authorities.ts'
+import { createTestAuthorities, type TestAuthorities, testPlans } from './authorities.ts'
 import { createMemoryCloud, type MemoryCloud } from './memory-destination.ts'
 import { createMemorySource, type MemorySource } from './memory-source.ts'
 import { createMemoryStore, type MemoryStore } from './memory-store.ts'
@@ -37,6 +37,16 @@ destinations:
 `
 
 export const oneSync = `syncs: { payments: { paths: ['**'], destinations: [aws] } }`
+
+/** Making an RSA key takes a while. */
+let authorities: TestAuthorities | undefined
+
+async function sharedAuthorities(): Promise<TestAuthorities> {
+  const plans = [...testPlans, { ring: 'jwt/RS256', algorithm: 'RS256', ttlSeconds: 7 * 86_400 } as const]
+  authorities ??= createTestAuthorities({ plans })
+  await authorities.authorities.refresh()
+  return authorities
+}
 
 export interface SyncWorld {
   readonly store: MemoryStore
@@ -66,9 +76,7 @@ export async function createSyncWorld(syncs = oneSync): Promise<SyncWorld> {
   const logged: string[] = []
   const measured = new Map<string, number | undefined>()
   const keys = createSealedKeys({ sealKey: testSealKey, trustDomain: 'example.org', randomBytes })
-  const plans = [...testPlans, { ring: 'jwt/RS256', algorithm: 'RS256', ttlSeconds: 7 * 86_400 } as const]
-  const own = createTestAuthorities({ plans })
-  await own.authorities.refresh()
+  const own = await sharedAuthorities()
   const startedAt = own.now.getTime()
   let configured = configure(syncs)
 
