@@ -42,9 +42,19 @@ export async function openAdmin({ config }: Pick<OperatorOptions, 'config'>): Pr
     },
     async stream(request) {
       const { status, chunks } = await reach(client, config, () => client.stream(request))
-      if (status !== 200) throw problemError(status, undefined, { who: 'operator' })
-      return guard(client, config, chunks)
+      const whole = guard(client, config, chunks)
+      if (status !== 200) throw problemError(status, await readProblem(whole), { who: 'operator' })
+      return whole
     },
+  }
+}
+
+async function readProblem(chunks: AsyncIterable<Buffer>): Promise<unknown> {
+  const text = Buffer.concat(await Array.fromAsync(chunks)).toString('utf8')
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
   }
 }
 

@@ -47,8 +47,8 @@ const awsSecretsManager = z.strictObject({
   tags,
   /** How long a deleted secret can be had back. */
   recovery_window: durationField
-    .refine((seconds) => seconds >= 7 * 86_400 && seconds <= 30 * 86_400, { error: 'AWS takes 7d to 30d' })
-    .refine((seconds) => seconds % 86_400 === 0, { error: 'AWS takes whole days' })
+    .refine((seconds) => seconds >= 7 * 86_400 && seconds <= 30 * 86_400, { error: 'expected 7d to 30d' })
+    .refine((seconds) => seconds % 86_400 === 0, { error: 'expected whole days, as AWS counts them' })
     .default(30 * 86_400),
   /** What becomes of a write whose name a deleted secret of ours still has. */
   on_scheduled_deletion: z.enum(['restore', 'wait', 'fail']).default('restore'),
