@@ -21,6 +21,7 @@ import { createRecordKeeper } from '../core/record-keeper.ts'
 import { openRecordKeys } from '../core/record-keys.ts'
 import { createRecords } from '../core/records.ts'
 import { createRefusalLimiter } from '../core/refusal-limiter.ts'
+import { createSecretChanges } from '../core/secret-changes.ts'
 import type { Store } from '../core/store.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { createAdminApp, type ReloadOutcome } from '../http/admin-app.ts'
@@ -33,6 +34,7 @@ import { keepCountedRefusals } from './counted-refusals.ts'
 import { createDueTasks } from './due-tasks.ts'
 import { startFederation } from './federation.ts'
 import { describeGateway } from './gateway-status.ts'
+import { createNoSyncs } from './no-syncs.ts'
 import { createRandomPool } from './random-pool.ts'
 import { ringPlans } from './ring-plans.ts'
 
@@ -121,6 +123,7 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
     authorities,
     store,
     keys,
+    changes: createSecretChanges(),
     exchangeAtCloud: createExchangeAtCloud({ connect: createConnectUpstream(sources), now: sources.now }),
     deadline: (ms: number) => AbortSignal.timeout(ms),
   }
@@ -154,6 +157,7 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
     gateway,
     operator: createOperator({ ...shared, writer }),
     federation,
+    syncs: createNoSyncs(configured, noSyncs),
     records,
     telemetry,
     reload: async () => notReloaded(config),
@@ -204,6 +208,8 @@ function createPublicApp({ config, newRequestId, ...deps }: PublicAppDeps) {
   return async (request: Request) => app.fetch(request, request.headers)
 }
 
+const noSyncs = 'a Worker runs no syncs: let a gateway on Node run them'
+
 function notReloaded({ digest }: Configuration): ReloadOutcome {
   const message = 'a Worker takes its configuration with its deployment: deploy it again'
   return { applied: false, digest, problems: [{ message }] }
@@ -211,6 +217,7 @@ function notReloaded({ digest }: Configuration): ReloadOutcome {
 
 function reportStart(config: Configuration, telemetry: Telemetry): void {
   for (const { message, line, path } of config.warnings) telemetry.log('warning', message, { line, path })
+  if (config.syncs.size > 0) telemetry.log('warning', noSyncs)
   telemetry.log(
     'warning',
     'client certificates are no proof here, as the platform ends TLS: workloads prove themselves with tokens',
