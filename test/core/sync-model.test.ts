@@ -7,6 +7,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { DestinationError, type DestinationErrorKind } from '../../src/core/secret-destination.ts'
+import type { Syncs } from '../../src/core/syncs.ts'
 import { createSyncWorld, type SyncWorld } from '../support/sync-world.ts'
 
 const paths = ['a', 'b', 'c/d', 'c-d', 'e'] as const
@@ -104,12 +105,12 @@ test('random histories end as the model says, and nothing that is not ours is to
 
       world.clouds.azure.onRequest = () => undefined
       world.pass(60_000)
-      await run(world, true)
+      await run(world.createProcess(), true)
       expectModel(world, tracked, document)
 
       const { requests } = world.clouds.azure
       Object.assign(requests, { write: 0, remove: 0 })
-      await run(world, true)
+      await run(world.createProcess(), true)
       expect(requests).toMatchObject({ write: 0, remove: 0 })
       expect(world.told()).not.toMatch(/hunter2|outsider/)
     }),
@@ -148,29 +149,26 @@ async function runWithFailures(
   { failures, allowDeletions }: Extract<Step, { kind: 'run' }>,
 ): Promise<void> {
   let count = 0
-  const dead = Promise.withResolvers<never>()
+  const { syncs, kill } = world.createMortal()
   const died = Promise.withResolvers<void>()
-  let isDead = false
   world.clouds.azure.onRequest = async (_, phase) => {
-    if (isDead) return dead.promise
     if (phase === 'before') count += 1
     const found = failures.find((each) => each.at === count && each.phase === phase)
     if (found === undefined) return
     if (found.fault !== 'crash') throw new DestinationError(found.fault, 'no', { code: 'X' })
-    isDead = true
+    kill()
     died.resolve()
-    return dead.promise
+    return new Promise(() => undefined)
   }
   // A process that died answers nothing any more; what it left is found by the next.
-  await Promise.race([run(world, allowDeletions), died.promise])
+  await Promise.race([run(syncs, allowDeletions), died.promise])
   world.clouds.azure.onRequest = () => undefined
 }
 
 /** Refused while the lease of one that died lasts. */
-async function run(world: SyncWorld, allowDeletions: boolean): Promise<void> {
+async function run(syncs: Syncs, allowDeletions: boolean): Promise<void> {
   const request = { sync: 'payments', requestId: 'r', allowDeletions }
-  await world
-    .createProcess()
+  await syncs
     .apply(request, () => undefined)
     .catch((error: { code?: string }) => {
       if (error.code !== 'conflict') throw error

@@ -468,11 +468,13 @@ describe('of several processes', () => {
   test('the next takes over from one that died, and does what it had left', async () => {
     const world = await createSyncWorld()
     for (const path of ['a', 'b', 'c']) world.source.set(path, { key: 'k' })
-    const never = Promise.withResolvers<void>()
+    const { syncs: dying, kill } = world.createMortal()
     world.clouds.aws.onRequest = async (request, phase, name) => {
-      if (request === 'write' && phase === 'before' && name !== 'a') await never.promise
+      if (request !== 'write' || phase === 'after' || name === 'a') return
+      kill()
+      await Promise.withResolvers<never>().promise
     }
-    void apply(world.createProcess())
+    void apply(dying)
     await settle()
     world.clouds.aws.onRequest = () => undefined
     const next = world.createProcess()

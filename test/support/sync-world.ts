@@ -65,6 +65,8 @@ export interface SyncWorld {
   nowMs: number
   /** One process with its own memory; several share all else. */
   readonly createProcess: () => Syncs
+  /** One that can be killed: from then on it does nothing more, and answers nothing. */
+  readonly createMortal: () => { readonly syncs: Syncs; readonly kill: () => void }
   readonly pass: (ms: number) => void
 }
 
@@ -103,6 +105,40 @@ export async function createSyncWorld(syncs = oneSync): Promise<SyncWorld> {
   }
   const now = () => new Date(startedAt + world.nowMs)
   let processes = 0
+
+  /** @param alive Awaited before whatever others would see of the process. */
+  function createProcess(alive: () => Promise<never> | undefined): Syncs {
+    return createSyncs({
+      configured: () => configured,
+      store: {
+        readDocument: async (name) => (await alive()) ?? store.readDocument(name),
+        writeDocument: async (name, expected, body) => (await alive()) ?? store.writeDocument(name, expected, body),
+      },
+      keys,
+      writer: { append: async (...given) => (await alive()) ?? writer.append(...given) },
+      telemetry,
+      authorities: own.authorities,
+      exchangeAtCloud: async (wanted) => {
+        world.exchanges += 1
+        return world.exchange(wanted)
+      },
+      joinEqual: (_, run) => run(),
+      pause: async (ms) => {
+        world.nowMs += ms
+      },
+      deadline: () => new AbortController().signal,
+      now,
+      monotonicMs: () => world.nowMs,
+      randomBytes,
+      kv: source,
+      openSource: () => source,
+      openDestination: ({ name, credential }) =>
+        clouds[name as keyof typeof clouds].open({
+          credential: async (signal) => (await alive()) ?? credential(signal),
+        }),
+      holder: `process-${++processes}`,
+    })
+  }
   const world: SyncWorld = {
     store,
     source,
@@ -123,31 +159,18 @@ export async function createSyncWorld(syncs = oneSync): Promise<SyncWorld> {
     },
     exchanges: 0,
     nowMs: 0,
-    createProcess: () =>
-      createSyncs({
-        configured: () => configured,
-        store,
-        keys,
-        writer,
-        telemetry,
-        authorities: own.authorities,
-        exchangeAtCloud: async (wanted) => {
-          world.exchanges += 1
-          return world.exchange(wanted)
+    createProcess: () => createProcess(() => undefined),
+    createMortal: () => {
+      const never = Promise.withResolvers<never>().promise
+      let isDead = false
+      const syncs = createProcess(() => (isDead ? never : undefined))
+      return {
+        syncs,
+        kill: () => {
+          isDead = true
         },
-        joinEqual: (_, run) => run(),
-        pause: async (ms) => {
-          world.nowMs += ms
-        },
-        deadline: () => new AbortController().signal,
-        now,
-        monotonicMs: () => world.nowMs,
-        randomBytes,
-        kv: source,
-        openSource: () => source,
-        openDestination: ({ name, credential }) => clouds[name as keyof typeof clouds].open({ credential }),
-        holder: `process-${++processes}`,
-      }),
+      }
+    },
     pass: (ms) => {
       world.nowMs += ms
     },
