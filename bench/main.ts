@@ -31,6 +31,7 @@ import { serverProgram } from './server-process.ts'
 import { start } from './start.ts'
 import { startWithTargets } from './start-with-targets.ts'
 import { svidBatch } from './svid-batch.ts'
+import { sync } from './sync.ts'
 import { formatNumber, formatTable } from './table.ts'
 import { x509Library } from './x509-library.ts'
 import { x509Svid } from './x509-svid.ts'
@@ -52,6 +53,7 @@ const figures: readonly Figure[] = [
   credential,
   credentialCrowd,
   startWithTargets,
+  sync,
 ]
 
 const { values: options } = parseArgs({

@@ -87,27 +87,36 @@ export async function compareSync(comparison: Comparison): Promise<void> {
   const { sync, source, destination, owner, list, atOnce, signal } = comparison
   const index = createSyncIndex(owner, destination.rules.nameKey)
   for await (const page of list()) for (const held of page) index.add(held)
-  const contested: SourceEntry[] = []
+  const contested: Entry[] = []
   const look = createLook(comparison, index, contested)
   await runBounded(atOnce, async (begin) => {
     for await (const page of source.list({ prefix: sync.prefix, signal }))
-      for (const entry of page)
-        if (sync.matches(entry.path) && !isCurrent(comparison, index, entry)) await begin(() => look(entry, false))
+      for (const listed of page) {
+        if (!sync.matches(listed.path)) continue
+        const entry = digested(comparison, listed)
+        if (!isCurrent(comparison, index, entry)) await begin(() => look(entry, false))
+      }
   })
   for (const entry of contested) await look(entry, true)
   await removeLeftOvers(comparison, index)
 }
 
+interface Entry extends SourceEntry {
+  readonly group: string
+  /** For what the listing says; a change since then makes another. */
+  readonly basis: string
+}
+
+function digested({ sync, destination, digests }: Comparison, entry: SourceEntry): Entry {
+  const { source } = sync.document
+  const { path, revision = '' } = entry
+  const basis = digests.basis(destination.digest, source, path, revision)
+  return { ...entry, group: digests.group(source, path), basis }
+}
+
 /** Whether all that the path gives stands as it was written from this revision; then it stays. */
-function isCurrent(
-  { sync, digests, destination, visitor }: Comparison,
-  index: SyncIndex,
-  { path, revision }: SourceEntry,
-): boolean {
-  if (revision === undefined) return false
-  const sourceName = sync.document.source
-  const group = digests.group(sourceName, path)
-  const count = index.current(group, digests.basis(destination.digest, sourceName, path, revision))
+function isCurrent({ visitor }: Comparison, index: SyncIndex, { group, basis, revision }: Entry): boolean {
+  const count = revision === undefined ? 0 : index.current(group, basis)
   if (count === 0) return false
   index.keep(group)
   visitor.current(count)
@@ -121,13 +130,12 @@ interface Named {
   readonly value: SecretValue
 }
 
-function createLook(comparison: Comparison, index: SyncIndex, contested: SourceEntry[]) {
-  const { sync, digests, source, signal, visitor, atOnce } = comparison
-  const sourceName = sync.document.source
+function createLook(comparison: Comparison, index: SyncIndex, contested: Entry[]) {
+  const { source, signal, visitor, atOnce } = comparison
 
   /** @param isLast All other paths were seen: a name that another had is free where that one has it no more. */
-  return async (entry: SourceEntry, isLast: boolean): Promise<void> => {
-    const group = digests.group(sourceName, entry.path)
+  return async (entry: Entry, isLast: boolean): Promise<void> => {
+    const { group } = entry
     index.keep(group)
     const secret = await orReport(visitor, entry.path, () => source.read(entry.path, signal))
     if (secret === 'failed') return
@@ -147,7 +155,7 @@ function createLook(comparison: Comparison, index: SyncIndex, contested: SourceE
     if (claimed.length === named.length) index.settle(group)
     await runBounded(atOnce, async (begin) => {
       for (const each of claimed)
-        await begin(() => compareOne(comparison, index, { secret, group, parts: named.length, ...each }))
+        await begin(() => compareOne(comparison, index, { entry, secret, parts: named.length, ...each }))
     })
   }
 }
@@ -213,8 +221,9 @@ function claim({ visitor }: Comparison, index: SyncIndex, group: string, { name,
 }
 
 interface Compared extends Named {
+  readonly entry: Entry
   readonly secret: SourceSecret
-  readonly group: string
+  /** How many secrets the path gives. */
   readonly parts: number
 }
 
@@ -238,8 +247,9 @@ async function compareOne(comparison: Comparison, index: SyncIndex, compared: Co
   return visitor.write({ action, push, source, ...(version !== undefined && { version }) })
 }
 
-function buildPush({ sync, destination, digests, owner }: Comparison, compared: Compared): SecretPush {
-  const { name, value, reference, secret, group, parts } = compared
+function buildPush(comparison: Comparison, compared: Compared): SecretPush {
+  const { sync, digests, owner } = comparison
+  const { name, value, reference, entry, secret, parts } = compared
   const { source, tags, conflict } = sync.document
   const { path, revision, version = revision } = secret
   return {
@@ -252,9 +262,9 @@ function buildPush({ sync, destination, digests, owner }: Comparison, compared: 
       owner,
       source: `${source}:${path}${reference.key === undefined ? '' : `#${reference.key}`}`,
       ...(version !== undefined && { revision: version }),
-      basis: digests.basis(destination.digest, source, path, revision ?? ''),
+      basis: revision === entry.revision ? entry.basis : digested(comparison, secret).basis,
       fingerprint: digests.fingerprint(owner, name, value),
-      group,
+      group: entry.group,
       parts,
     },
   }

@@ -63,8 +63,8 @@ export async function applySync(deps: CallDeps, input: ApplyInput): Promise<RunO
     source: holding(input.source, lease),
     list: calls.list,
     find: (name) => calls.call((there, turn) => there.find(name, turn)),
-    // Beside those that wait for the cloud, some are read and put on record.
-    atOnce: calls.atOnce * 2,
+    // While some wait for the cloud, others are read, and put on record many at a time.
+    atOnce: calls.atOnce * 4,
     visitor,
   })
   return tally.outcome()
@@ -139,13 +139,12 @@ function createApplier(input: ApplyInput, calls: DestinationCalls, tally: Tally)
   /** One secret's failure keeps no other from being written, until it is plain that none will be. */
   async function orFault(facts: Facts, work: () => Promise<RecordEntry>): Promise<void> {
     try {
-      const entry = await work()
+      lease.note(await work())
       failedInRow = 0
-      await lease.keep([entry])
     } catch (error) {
       if (!(error instanceof DestinationError)) throw error
       tally.fault(faultOf(error, facts))
-      await lease.keep([refusedEntry(entryOf, error, facts)])
+      lease.note(refusedEntry(entryOf, error, facts))
       failedInRow += isGeneral(error) ? 1 : 0
       if (failedInRow >= hopeless) throw error
     }

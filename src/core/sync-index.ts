@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { createDigestTable, createFlags, createNumbers, type Digest } from './digest-table.ts'
 import { type HeldSecret, type Ownership, ownershipOf } from './secret-destination.ts'
@@ -63,12 +64,12 @@ export function createSyncIndex(owner: string, nameKey: (name: string) => string
     mixed: createFlags(),
   }
   const slotOf = (name: string) => names.find(digestOf(nameKey(name)))
-  const groupOf = (group: string) => groups.find(digestOf(group))
+  const groupOf = (group: string) => groups.find(digestIn(group))
   let ours = 0
 
   function addToGroup({ state, stamp }: HeldSecret): number {
     if (stamp === undefined) return none
-    const group = groups.add(digestOf(stamp.group))
+    const group = groups.add(digestIn(stamp.group))
     const basis = shortDigest(stamp.basis)
     if (ofGroup.parts.get(group) === 0) {
       ofGroup.parts.set(group, stamp.parts)
@@ -127,16 +128,16 @@ export function createSyncIndex(owner: string, nameKey: (name: string) => string
       const parts = ofGroup.parts.get(at)
       return ofGroup.whole.get(at) === parts ? parts : 0
     },
-    keep: (group) => ofGroup.kept.set(groups.add(digestOf(group)), 1),
+    keep: (group) => ofGroup.kept.set(groups.add(digestIn(group)), 1),
     claim(name, group) {
       const slot = names.add(digestOf(nameKey(name)))
-      const claimant = groups.add(digestOf(group)) + 1
+      const claimant = groups.add(digestIn(group)) + 1
       const former = ofName.claimedBy.get(slot)
       if (former !== claimant && (former !== 0 || isHeldFast(slot, claimant - 1))) return false
       ofName.claimedBy.set(slot, claimant)
       return true
     },
-    settle: (group) => ofGroup.settled.set(groups.add(digestOf(group)), 1),
+    settle: (group) => ofGroup.settled.set(groups.add(digestIn(group)), 1),
     isLeftOver({ name, stamp }) {
       const slot = slotOf(name)
       return slot !== undefined && ownershipOf(stamp, owner) === 'ours' && isLeftOverAt(slot)
@@ -150,11 +151,21 @@ export function createSyncIndex(owner: string, nameKey: (name: string) => string
 }
 
 function digestOf(text: string): Digest {
-  const bytes = createHash('sha256').update(text).digest()
+  return wordsOf(createHash('sha256').update(text).digest())
+}
+
+/** Of a digest already, as stamps have them. */
+function digestIn(text: string): Digest {
+  const bytes = Buffer.from(text, 'base64url')
+  return bytes.length === 16 ? wordsOf(bytes) : digestOf(text)
+}
+
+function wordsOf(bytes: Buffer): Digest {
   return [bytes.readUInt32LE(0), bytes.readUInt32LE(4), bytes.readUInt32LE(8), bytes.readUInt32LE(12)]
 }
 
-/** Of what is random already: 48 bits, as a number. */
+/** 48 bits, as a number: to be told apart within one secret. */
 function shortDigest(text: string): number {
-  return createHash('sha256').update(text).digest().readUIntLE(0, 6)
+  const [low, high] = digestIn(text)
+  return low + (high & 0xffff) * 0x1_0000_0000
 }

@@ -21,9 +21,11 @@ export interface SyncLease {
   readonly fence: number
   /** Keeps the entries and renews the lease, both or neither. @throws {LeaseLost} @throws {Refusal} `store_unavailable` */
   readonly keep: (entries: readonly RecordEntry[]) => Promise<void>
+  /** Keeps the entry with whatever is kept next, so that many are one write; nobody waits for it. */
+  readonly note: (entry: RecordEntry) => void
   /** Renews it where the time that is left is not that of a request. @throws as {@link keep} */
   readonly hold: () => void | Promise<void>
-  /** Lets the next one have its turn at once. */
+  /** Keeps what was noted, and lets the next one have its turn at once. @throws as {@link keep} */
   readonly release: () => Promise<void>
 }
 
@@ -32,6 +34,8 @@ export interface LeaseDeps {
   readonly writer: Pick<RecordWriter, 'append'>
   readonly now: () => Date
   readonly monotonicMs: () => number
+  /** Resolves after so long. */
+  readonly pause: (ms: number) => Promise<void>
   /** Tells this process from every other. */
   readonly holder: string
 }
@@ -46,6 +50,8 @@ interface LeaseDocument {
 const leaseMs = 30_000
 /** With less left it is renewed before the next request; longer than any request of a turn takes. */
 const renewMs = 20_000
+/** What comes within this is one write: each waits for the disk, and holds everything up meanwhile. */
+const gatherMs = 5
 /** How far the clocks of replicas may be apart. */
 const skewMs = 5_000
 
@@ -86,6 +92,7 @@ interface Waiting {
 function createLease(deps: LeaseDeps, { name, fence, ...taken }: Taken): SyncLease {
   let { version, untilMs } = taken
   let waiting: Waiting[] = []
+  let noted: RecordEntry[] = []
   let writing = false
   let renewing: Promise<void> | undefined
   let lost: unknown
@@ -94,10 +101,13 @@ function createLease(deps: LeaseDeps, { name, fence, ...taken }: Taken): SyncLea
   async function write(): Promise<void> {
     writing = true
     while (waiting.length > 0) {
+      await deps.pause(gatherMs)
       const batch = waiting
+      const entries = [...noted, ...batch.flatMap((each) => each.entries)]
       waiting = []
+      noted = []
       try {
-        await renewWith(batch.flatMap(({ entries }) => entries))
+        await renewWith(entries)
         for (const { resolve } of batch) resolve()
       } catch (error) {
         lost = error
@@ -126,6 +136,7 @@ function createLease(deps: LeaseDeps, { name, fence, ...taken }: Taken): SyncLea
   return {
     fence,
     keep,
+    note: (entry) => void noted.push(entry),
     hold() {
       if (lost === undefined && untilMs - deps.monotonicMs() > renewMs) return
       renewing ??= keep([]).finally(() => {
@@ -134,6 +145,7 @@ function createLease(deps: LeaseDeps, { name, fence, ...taken }: Taken): SyncLea
       return renewing
     },
     async release() {
+      if (noted.length > 0 && lost === undefined) await keep([])
       const expires = new Date(0).toISOString()
       const free: LeaseDocument = { holder: '', fence, expires_at: expires }
       if (lost === undefined) await deps.store.writeDocument(name, version, JSON.stringify(free))
