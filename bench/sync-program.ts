@@ -1,12 +1,14 @@
 /**
- * A process that syncs so many secrets of `kv` twice, and prints what it took:
+ * Two processes: one fills `kv` with so many secrets, the other syncs them twice and prints what it took.
  *
- *     node bench/sync-program.ts FOLDER SECRETS DESTINATIONS LATENCY_MS
+ *     node bench/sync-program.ts fill FOLDER SECRETS
+ *     node bench/sync-program.ts run FOLDER DESTINATIONS LATENCY_MS
  *
  * Store, seal, records and leases are those of a gateway; the destinations are doubles.
  *
  * @module
  */
+import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -17,14 +19,12 @@ import { createSqliteStore } from '../src/adapters/stores/sqlite.node.ts'
 import { createAuthorities } from '../src/core/authorities.ts'
 import { parseConfiguration } from '../src/core/config.ts'
 import { createConfigured } from '../src/core/configured.ts'
-import type { KeyManager } from '../src/core/key-manager.ts'
 import { openRecordKeys } from '../src/core/record-keys.ts'
 import { addVersion, createSecret } from '../src/core/secret.ts'
 import { createSecretChanges } from '../src/core/secret-changes.ts'
 import { parseSecretPath } from '../src/core/secret-path.ts'
 import { createSecretShelf } from '../src/core/secret-shelf.ts'
 import type { SecretSource } from '../src/core/secret-source.ts'
-import type { Store } from '../src/core/store.ts'
 import { createSyncs } from '../src/core/syncs.ts'
 import { silentTelemetry } from '../src/core/telemetry.ts'
 import { createSyncDouble, type SyncDouble } from './sync-double.ts'
@@ -40,48 +40,45 @@ export interface SyncMeasurement {
   /** Of the idle run: writes and looks at single secrets there, and reads of single secrets at the source. */
   readonly idleTouches: number
   readonly idlePages: number
-  /** The most that was resident, in MB: before the first run, and in all. */
-  readonly residentBefore: number
+  /** The most that was resident, in MB. */
   readonly residentPeak: number
 }
 
 const batch = 500
-const [folder = '', secrets = '', destinations = '', latency = ''] = process.argv.slice(2)
-console.log(JSON.stringify(await measure(Number(secrets), Number(destinations), Number(latency))))
+const [act, folder = '', first = '', second = ''] = process.argv.slice(2)
+const trustDomain = 'example.org'
+const store = createSqliteStore({ path: join(folder, 'apostille.db'), trustDomain })
+const keys = createSealedKeys({ sealKey: Buffer.alloc(32, 7), trustDomain, randomBytes })
+if (act === 'fill') await fill(Number(first))
+else console.log(JSON.stringify(await measure(Number(first), Number(second))))
+await store.close()
 
-async function measure(count: number, destinationCount: number, latencyMs: number): Promise<SyncMeasurement> {
+async function measure(destinationCount: number, latencyMs: number): Promise<SyncMeasurement> {
   const names = Array.from({ length: destinationCount }, (_, index) => `d${index}`)
   // Where nobody waits, it is memory that is measured.
   const place = (name: string) => (latencyMs === 0 ? { file: join(folder, `${name}.db`) } : {})
   const doubles = new Map(names.map((name) => [name, createSyncDouble({ latencyMs, ...place(name) })]))
-  const trustDomain = 'example.org'
-  const store = createSqliteStore({ path: join(folder, 'apostille.db'), trustDomain })
-  const keys = createSealedKeys({ sealKey: randomBytes(32), trustDomain, randomBytes })
-  await fill(store, keys, count)
   const kv = countReads(createKvSource({ store, keys, changes: createSecretChanges() }))
-  const syncs = await open(store, keys, { names, doubles, source: kv.source })
-  const residentBefore = peakMegabytes()
+  const syncs = await open({ names, doubles, source: kv.source })
   const cpuBefore = process.cpuUsage()
-  const first = await run(syncs)
+  const firstSeconds = await run(syncs)
   const { user, system } = process.cpuUsage(cpuBefore)
   const firstCalls = sumCalls(doubles).all
   const readsBefore = kv.reads()
-  const idle = await run(syncs)
+  const idleSeconds = await run(syncs)
   const { pages, all } = sumCalls(doubles)
-  await store.close()
   return {
-    firstSeconds: first,
+    firstSeconds,
     firstCpuSeconds: (user + system) / 1e6,
-    idleSeconds: idle,
+    idleSeconds,
     firstCalls,
     idleTouches: all - pages + kv.reads() - readsBefore,
     idlePages: pages,
-    residentBefore,
-    residentPeak: peakMegabytes(),
+    residentPeak: process.resourceUsage().maxRSS / 1000,
   }
 }
 
-async function fill(store: Store, keys: KeyManager, count: number): Promise<void> {
+async function fill(count: number): Promise<void> {
   const shelf = createSecretShelf({ store, keys })
   for (let from = 0; from < count; from += batch) {
     const numbers = Array.from({ length: Math.min(batch, count - from) }, (_, index) => from + index)
@@ -103,7 +100,7 @@ interface Parts {
   readonly source: SecretSource
 }
 
-async function open(store: Store, keys: KeyManager, { names, doubles, source }: Parts) {
+async function open({ names, doubles, source }: Parts) {
   const config = parseConfiguration(document(names))
   const clocks = { now: () => new Date(), monotonicMs: () => performance.now() }
   const recordKeys = await openRecordKeys(store, keys)
@@ -195,10 +192,6 @@ function sumCalls(doubles: Parts['doubles']) {
   const taken = [...doubles.values()].map(({ takeCalls }) => takeCalls())
   const sum = (of: (calls: (typeof taken)[number]) => number) => taken.reduce((total, calls) => total + of(calls), 0)
   return { pages: sum(({ pages }) => pages), all: sum(({ pages, looks, writes }) => pages + looks + writes) }
-}
-
-function peakMegabytes(): number {
-  return process.resourceUsage().maxRSS / 1000
 }
 
 function raise(message: string): never {

@@ -7,7 +7,7 @@
 import { once } from 'node:events'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { json } from 'node:stream/consumers'
+import { text } from 'node:stream/consumers'
 import { destinationRules } from '../src/core/destination-rules.ts'
 import { cores, spawnOn } from './cores.ts'
 import type { Figure } from './figure.ts'
@@ -67,18 +67,23 @@ export const sync: Figure = {
   },
 }
 
-async function measure(
-  folder: string,
-  [count, places, latency]: readonly [number, number, number],
-): Promise<SyncMeasurement> {
+type Run = readonly [secrets: number, destinations: number, latencyMs: number]
+
+async function measure(folder: string, [count, places, latency]: Run): Promise<SyncMeasurement> {
   const own = await mkdtemp(join(folder, 'sync-'))
+  await launch(['fill', own, count])
+  const printed = await launch(['run', own, places, latency])
+  return JSON.parse(printed) as SyncMeasurement
+}
+
+async function launch(words: readonly (string | number)[]): Promise<string> {
   const program = join(import.meta.dirname, 'sync-program.ts')
-  const words = [process.execPath, sameRoom, program, own, ...[count, places, latency].map(String)]
-  const child = spawnOn(cores.server, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawnOn(cores.server, [process.execPath, sameRoom, program, ...words.map(String)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const ended = once(child, 'exit')
-  if (child.stdout === null) throw new Error('the program has no output')
-  const measured = (await json(child.stdout).catch(() => undefined)) as SyncMeasurement | undefined
+  const printed = child.stdout === null ? '' : await text(child.stdout)
   await ended
-  if (child.exitCode !== 0 || measured === undefined) throw new Error(`the sync ended with ${child.exitCode}`)
-  return measured
+  if (child.exitCode !== 0) throw new Error(`the sync ended with ${child.exitCode}`)
+  return printed
 }
