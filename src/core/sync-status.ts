@@ -62,7 +62,7 @@ export interface DestinationStatus {
 }
 
 export interface SyncStatus {
-  /** Of the sync's part of the configuration, at the last run. */
+  /** Of the sync's part of the configuration, at the last run; empty where that was of some destinations only. */
   readonly digest: string
   readonly startedAt: Date
   /** Absent while the first run is under way. */
