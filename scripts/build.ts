@@ -1,8 +1,8 @@
 /**
- * Builds `dist/`: the library, and the command as split bundles, so that a command loads only what it uses. Commands that
- * serve have a bundle of their own: among all commands what they share with some is split into dozens of files.
+const command = {
  *
- * Libraries are bundled too: what of them is not used (locales, other formats) then costs neither start nor memory.
+ * Libraries are bundled into the command: what of them is not used (locales, other formats) then costs neither start nor
+ * memory. The library imports none.
  */
 import { execFileSync } from 'node:child_process'
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -76,13 +76,6 @@ const requireForLibraries =
   "import { createRequire as createRequireForLibraries } from 'node:module'; const require = createRequireForLibraries(import.meta.url);"
 
 await rm(dist, { recursive: true, force: true })
-// What both entries have is in one chunk: an error of one is an instance of the class of the other.
-const library = await build({
-  ...shared,
-  entryPoints: { index: 'src/index.ts', node: 'src/node.ts' },
-  splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
-})
 const command = {
   ...shared,
   // Google's library imports them for a transport of its own, which is never used.
@@ -106,11 +99,9 @@ execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '
   cwd: root,
   stdio: 'inherit',
 })
+await nameWhatIsShipped()
 await chmod(join(dist, 'cli/main.js'), 0o755)
-await writeFile(
-  join(dist, 'THIRD-PARTY-LICENSES.txt'),
-  await licencesOf([library.metafile, asked.metafile, served.metafile]),
-)
+await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licencesOf([asked.metafile, served.metafile]))
 
 /** Libraries of clouds are loaded at the first exchange there, and are no part of what a server starts with. */
 function requireLateClouds({ outputs }: Metafile): void {
@@ -127,6 +118,15 @@ function requireLateClouds({ outputs }: Metafile): void {
 
 function isOfCloud(input: string): boolean {
   return /node_modules\/(?:@aws-sdk|@smithy|@azure|google-auth-library|gaxios)\//.test(input)
+}
+
+/** Declarations still import sources, which are not shipped: some readers of types stop there. */
+async function nameWhatIsShipped(): Promise<void> {
+  const files = (await readdir(dist, { recursive: true })).filter((name) => name.endsWith('.d.ts'))
+  for (const file of files) {
+    const text = await readFile(join(dist, file), 'utf8')
+    await writeFile(join(dist, file), text.replaceAll(/(from |import\()'(\.[^']+)\.ts'/g, "$1'$2.js'"))
+  }
 }
 
 /** The licence texts of what is bundled, as their terms ask. */

@@ -20,7 +20,7 @@ import { isSignatureAlgorithm } from '../protocol/algorithms.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { isJsonObject, parseStrictJsonBytes } from '../protocol/json.ts'
 import { type CompactJws, parseCompactJws } from '../protocol/jws.ts'
-import type { VerificationKey } from './key-set.ts'
+import type { VerificationKey } from '../protocol/key-set.ts'
 import type { RemoteJwks } from './remote-jwks.ts'
 
 export interface ForeignTokenRules {

@@ -10,9 +10,9 @@ import { Agent, request } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { readPeerChain } from '../protocol/peer-chain.ts'
 import { type AddressRule, addressRefused, refuseLiteral } from './address-rule.ts'
 import type { Fetch, FetchInit } from './http-client.ts'
-import { readPeerChain } from './peer-chain.node.ts'
 
 export interface HttpsFetchOptions {
   /** PEM; trusted instead of the roots that come with Node. */

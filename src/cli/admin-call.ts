@@ -42,19 +42,19 @@ export async function openAdmin({ config }: Pick<OperatorOptions, 'config'>): Pr
     },
     async stream(request) {
       const { status, chunks } = await reach(client, config, () => client.stream(request))
-      const whole = guard(client, config, chunks)
-      if (status !== 200) throw problemError(status, await readProblem(whole), { who: 'operator' })
-      return whole
+      const guarded = guard(client, config, chunks)
+      if (status !== 200) throw problemError(status, await readProblem(guarded), { who: 'operator' })
+      return guarded
     },
   }
 }
 
 async function readProblem(chunks: AsyncIterable<Buffer>): Promise<unknown> {
-  const text = Buffer.concat(await Array.fromAsync(chunks)).toString('utf8')
   try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
+    return JSON.parse(Buffer.concat(await Array.fromAsync(chunks)).toString('utf8')) as unknown
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }
 

@@ -7,6 +7,7 @@ import { Buffer } from 'node:buffer'
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { asBuffer, formatBase64Url, formatHex } from '../protocol/encoding.ts'
 import type { KeyManager } from './key-manager.ts'
+import type { Resealer } from './reseal.ts'
 import type { SecretValue } from './secret-destination.ts'
 import type { Store } from './store.ts'
 
@@ -23,7 +24,8 @@ export interface SyncDigests {
   readonly basis: (settings: string, source: string, path: string, revision: string) => string
 }
 
-const documentName = 'sync/key'
+/** Name of the document that holds the key. */
+export const syncKeyDocument = 'sync/key'
 const secretName = 'sync/hmac'
 
 interface KeyDocument {
@@ -39,11 +41,11 @@ export async function openSyncDigests(
   store: Pick<Store, 'readDocument' | 'writeDocument'>,
   keys: Pick<KeyManager, 'createSecret' | 'openSecret'>,
 ): Promise<SyncDigests> {
-  const found = await store.readDocument(documentName)
+  const found = await store.readDocument(syncKeyDocument)
   if (found.version === 0) {
     const made: KeyDocument = { hmac: await keys.createSecret(secretName) }
     // Another replica may be faster: its key is the one.
-    await store.writeDocument(documentName, 0, JSON.stringify(made))
+    await store.writeDocument(syncKeyDocument, 0, JSON.stringify(made))
     return openSyncDigests(store, keys)
   }
   const { hmac } = JSON.parse(found.body) as KeyDocument
@@ -51,6 +53,13 @@ export async function openSyncDigests(
   const key = createSecretKey(asBuffer(secret))
   secret.fill(0)
   return createSyncDigests(key)
+}
+
+/** The body under the present seal key; undefined where it is. @throws {SealError} */
+export function resealSyncKey(body: string, keys: Resealer): string | undefined {
+  const { hmac } = JSON.parse(body) as KeyDocument
+  const next = keys.reseal(secretName, 'secret', hmac)
+  return next === undefined ? undefined : JSON.stringify({ hmac: next } satisfies KeyDocument)
 }
 
 export function createSyncDigests(key: KeyObject): SyncDigests {

@@ -22,7 +22,11 @@ export interface CheckReport {
 
 /** @throws {DocumentError} when it can not be read at all */
 export async function checkConfiguration(file: string): Promise<CheckReport> {
-  const text = await readDocument(file)
+  return checkText(await readDocument(file), file)
+}
+
+/** @param file Where the text is, or is to be: the files that it names are looked for from there. */
+export async function checkText(text: string, file: string): Promise<CheckReport> {
   const lines = text.split(/\r?\n/)
   try {
     const config = parseConfiguration(text)

@@ -65,7 +65,7 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
     ...(metrics && { metrics: { ...metrics, listen: address(metrics.listen) } }),
     ...(bundle_endpoint && { bundle_endpoint: { ...bundle_endpoint, address: address(bundle_endpoint.address) } }),
     store: { ...store, path: at(store.path) },
-    seal: 'file' in seal ? { file: at(seal.file) } : seal,
+    seal: absoluteSeal(seal, at),
     authorities: {
       ...authorities,
       x509: {
@@ -104,6 +104,13 @@ function absoluteSync(sync: Sync, at: (path: string) => string): Sync {
 
 function absoluteSource(source: SourceDocument, at: (path: string) => string): SourceDocument {
   return source.type === 'directory' ? { ...source, path: at(source.path) } : absoluteAuthorities(source, at)
+}
+
+type Seal = Configuration['seal']
+
+function absoluteSeal({ also, ...seal }: Seal, at: (path: string) => string): Seal {
+  const absolute = <Key extends object>(key: Key) => ('file' in key ? { ...key, file: at(String(key.file)) } : key)
+  return { ...absolute(seal), ...(also && { also: also.map(absolute) }) }
 }
 
 /** Below other keys of a target stand names that the operator made up. */

@@ -6,15 +6,17 @@
 import type { Authorities } from '../core/authorities.ts'
 import type { Federation, PeerStatus } from '../core/federation.ts'
 import type { Gateway } from '../core/gateway.ts'
+import type { SealRotation } from '../http/routes/seal.ts'
 
 export interface GatewayStatusDeps {
   readonly gateway: Pick<Gateway, 'configured' | 'configurationRefused' | 'ready'>
   readonly authorities: Pick<Authorities, 'current'>
   readonly federation: Pick<Federation, 'list'>
+  readonly seal: Pick<SealRotation, 'keyId' | 'isUnfinished'>
   readonly now: () => Date
 }
 
-export async function describeGateway({ gateway, authorities, federation, now }: GatewayStatusDeps) {
+export async function describeGateway({ gateway, authorities, federation, seal, now }: GatewayStatusDeps) {
   const { config } = gateway.configured()
   const problem = await gateway.ready().then(
     () => undefined,
@@ -29,6 +31,8 @@ export async function describeGateway({ gateway, authorities, federation, now }:
     document: config.digest,
     configuration: gateway.configurationRefused() ? 'refused' : 'current',
     bundle_sequence: authorities.current().sequence,
+    seal_key: seal.keyId(),
+    seal_rotation: seal.isUnfinished() ? 'unfinished' : 'none',
     authenticators: [...config.authenticators.values()].map(({ name, type }) => ({ name, type })),
     federation: federation.list().map((peer) => peerStatus(peer, now())),
   }

@@ -15,6 +15,7 @@ import { createUpstreamFiles } from '../adapters/keys/upstream-files.ts'
 import { createRecordWriter } from '../adapters/stores/record-writer.ts'
 import { createAuthorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
+import { createExplainer } from '../core/explainer.ts'
 import { createGateway } from '../core/gateway.ts'
 import { createOperator } from '../core/operator.ts'
 import { createRecordKeeper } from '../core/record-keeper.ts'
@@ -37,6 +38,7 @@ import { describeGateway } from './gateway-status.ts'
 import { createNoSyncs } from './no-syncs.ts'
 import { createRandomPool } from './random-pool.ts'
 import { ringPlans } from './ring-plans.ts'
+import { createWorkerSeal, workerBackups } from './worker-limits.ts'
 
 export interface WorkerGateway {
   /** The public API. */
@@ -151,6 +153,7 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
     ],
     { ...sources, telemetry },
   )
+  const seal = createWorkerSeal(sealKey)
   const app = createPublicApp({ ...sources, config, gateway, telemetry })
   const admin = createAdminApp({
     ...sources,
@@ -159,10 +162,13 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
     federation,
     syncs: createNoSyncs(configured, noSyncs),
     records,
+    explainer: createExplainer({ ...sources, configured, store, records }),
+    seal,
+    backups: workerBackups,
     telemetry,
     reload: async () => notReloaded(config),
     metrics: async () => ({ contentType: 'text/plain', body: '# Workers have the metrics of their platform\n' }),
-    status: () => describeGateway({ ...sources, gateway, authorities, federation }),
+    status: () => describeGateway({ ...sources, gateway, authorities, federation, seal }),
   })
   let refreshedAtMs = sources.monotonicMs()
   async function keepGoing(): Promise<void> {

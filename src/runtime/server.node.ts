@@ -14,6 +14,7 @@ import { createUpstreamFiles } from '../adapters/keys/upstream-files.ts'
 import { createRecordWriter } from '../adapters/stores/record-writer.ts'
 import { type Authorities, createAuthorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
+import { createExplainer } from '../core/explainer.ts'
 import { createGateway, type Gateway } from '../core/gateway.ts'
 import { formatListenAddress } from '../core/listen-address.ts'
 import { createOperator } from '../core/operator.ts'
@@ -26,6 +27,7 @@ import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
 import { formatHex } from '../protocol/encoding.ts'
 import { maxTrustBundleBytes } from '../protocol/trust-bundle.ts'
 import type { AdmissionLimits } from './admission.node.ts'
+import { createBackups } from './backup.node.ts'
 import { startClockwork, type Task } from './clockwork.node.ts'
 import { loadConfiguration, watchConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
@@ -37,6 +39,7 @@ import { type OpenStore, openStore } from './open-store.node.ts'
 import { createRandomPool } from './random-pool.ts'
 import { createReload } from './reload.node.ts'
 import { ringPlans } from './ring-plans.ts'
+import { createSealRotation } from './seal-rotation.node.ts'
 import type { ServerSettings } from './settings.ts'
 import { createNodeSyncs } from './sync.node.ts'
 
@@ -86,7 +89,7 @@ export async function startServer(settings: ServerSettings, deps: ServerDeps): P
   return server
 }
 
-function createSources(): Sources {
+export function createSources(): Sources {
   const randomBytes = createRandomPool()
   return {
     now: () => new Date(),
@@ -183,6 +186,9 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     }),
     syncs,
     records,
+    seal: createSealRotation({ ...opened, seal: config.seal, writer, now: sources.now, pause: (ms) => setTimeout(ms) }),
+    backups: createBackups({ ...opened, config, writer, now: sources.now }),
+    explainer: createExplainer({ configured, store, records, now: sources.now }),
     telemetry,
     metrics,
     authorities,
@@ -246,8 +252,8 @@ async function logFailure(telemetry: Telemetry, what: string, run: () => Promise
   }
 }
 
-function createNodeAuthorities(
-  { opened, sources, telemetry, config }: Parts,
+export function createNodeAuthorities(
+  { opened, sources, telemetry, config }: Pick<Parts, 'opened' | 'sources' | 'telemetry' | 'config'>,
   current: () => Configuration,
 ): Authorities {
   return createAuthorities({
@@ -288,11 +294,13 @@ function createConnect({ monotonicMs }: Sources, files = createFileReader()): Co
   return createConnectUpstream({ files, monotonicMs })
 }
 
-function reportStart({ config, settings, telemetry }: Parts, { addresses }: Listeners): void {
+function reportStart({ config, settings, opened, telemetry }: Parts, { addresses }: Listeners): void {
   telemetry.gauge('apostille_config_valid', 1)
   // The issuer of `dev` has a port, and no cloud is to know it.
   const warnings = config.warnings.filter(({ path }) => settings.purpose !== 'dev' || path !== 'issuer')
   for (const { message, line, path } of warnings) telemetry.log('warning', message, { line, path })
+  if (opened.ring.isUnfinished())
+    telemetry.log('warning', 'a rotation of the seal key is unfinished: go on with it by `apostille seal rotate`')
   telemetry.log('info', 'ready', {
     trust_domain: config.trustDomain,
     issuer: config.issuer,

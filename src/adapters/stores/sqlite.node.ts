@@ -4,6 +4,7 @@
  * @module
  */
 import { type Store, StoreError } from '../../core/store.ts'
+import { writeBackup } from './sqlite-backup.node.ts'
 import type { SqlDatabase } from './sqlite-database.ts'
 import { openSqliteFile, type SqliteFile } from './sqlite-file.node.ts'
 import { createStoreOf } from './sqlite-store.ts'
@@ -14,16 +15,27 @@ export interface SqliteStoreConfig {
   readonly path: string
   readonly trustDomain: string
   /** Kept in a new database; one that was made for another purpose is refused. Default `serve`. */
-  readonly purpose?: 'serve' | 'dev'
+  readonly purpose?: StorePurpose
+}
+
+/** A backup that is being restored is for nothing yet. */
+export type StorePurpose = 'serve' | 'dev' | 'backup'
+
+export interface SqliteStore extends Store {
+  /** Writes a copy of all of it, 0600, while it is used. @throws {StoreError} `unavailable` */
+  readonly backUp: (path: string, about: { readonly at: Date; readonly sealKey: string }) => Promise<void>
 }
 
 /** @throws {StoreError} `in_use`, `not_a_store`, `newer_version`, `other_purpose`, `unavailable` */
-export function createSqliteStore({ path, trustDomain, purpose = 'serve' }: SqliteStoreConfig): Store {
+export function createSqliteStore({ path, trustDomain, purpose = 'serve' }: SqliteStoreConfig): SqliteStore {
   const file = openSqliteFile(path)
   const tables: Tables = { db: databaseOf(file), trustDomain }
   try {
     keepPurpose(tables, path, purpose)
-    return createStoreOf(tables)
+    return {
+      ...createStoreOf(tables),
+      backUp: (to, about) => writeBackup(file.db, to, { ...about, trustDomain, purpose }),
+    }
   } catch (error) {
     file.close()
     throw storeError(error)

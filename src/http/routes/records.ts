@@ -18,7 +18,7 @@ import { listQuery, readQuery } from '../list-query.ts'
 
 const time = z.iso.datetime({ offset: true })
 
-const recordQuery = z.strictObject({
+export const recordQuery = z.strictObject({
   ...listQuery,
   after: z.string().min(1).max(4096).optional(),
   order: z.enum(['oldest', 'newest']).default('oldest'),

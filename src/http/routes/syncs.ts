@@ -16,6 +16,13 @@ import type { AdminEnv } from '../admin-app.ts'
 import { readJsonBody } from '../body.ts'
 import { answerLines } from '../line-answer.ts'
 import { readListQuery } from '../list-query.ts'
+import type {
+  DestinationStatusDocument,
+  SyncCountsDocument,
+  SyncDocument,
+  SyncFaultDocument,
+  SyncStatusDocument,
+} from '../openapi/sync-documents.ts'
 
 const name = z.string().min(1).max(63)
 export const planBody = z.strictObject({ destination: name.optional() })
@@ -73,7 +80,7 @@ function createProgress() {
   }
 }
 
-function reportDocument({ sync, status, running }: SyncReport) {
+function reportDocument({ sync, status, running }: SyncReport): SyncDocument {
   const { name, document, spiffeId, destinations } = sync
   return {
     name,
@@ -87,7 +94,7 @@ function reportDocument({ sync, status, running }: SyncReport) {
   }
 }
 
-function statusDocument({ startedAt, finishedAt, fence, destinations }: SyncStatus) {
+function statusDocument({ startedAt, finishedAt, fence, destinations }: SyncStatus): SyncStatusDocument {
   return {
     started_at: startedAt.toISOString(),
     ...(finishedAt && { finished_at: finishedAt.toISOString() }),
@@ -96,7 +103,14 @@ function statusDocument({ startedAt, finishedAt, fence, destinations }: SyncStat
   }
 }
 
-function destinationDocument({ state, finishedAt, syncedAt, counts, problems, error }: DestinationStatus) {
+function destinationDocument({
+  state,
+  finishedAt,
+  syncedAt,
+  counts,
+  problems,
+  error,
+}: DestinationStatus): DestinationStatusDocument {
   return {
     state,
     finished_at: finishedAt.toISOString(),
@@ -112,11 +126,11 @@ function plannedDocument(planned: Planned) {
   return { state: planned.state, counts: countsDocument(planned.counts) }
 }
 
-function countsDocument({ leftOver, ...counts }: SyncCounts) {
+function countsDocument({ leftOver, ...counts }: SyncCounts): SyncCountsDocument {
   return { ...counts, left_over: leftOver }
 }
 
-function faultDocument({ cloudRequestId, ...fault }: SyncFault) {
+function faultDocument({ cloudRequestId, ...fault }: SyncFault): SyncFaultDocument {
   return { ...fault, ...(cloudRequestId !== undefined && { cloud_request_id: cloudRequestId }) }
 }
 

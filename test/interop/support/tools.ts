@@ -37,6 +37,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/cloud-kubernetes.test.ts': ['go', 'flock'],
   'test/interop/console.test.ts': ['chromium'],
   'test/interop/openssl.test.ts': ['openssl'],
+  'test/interop/openapi-fuzz.test.ts': ['python', 'flock'],
   'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-federation.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-bundle.test.ts': ['go', 'flock', 'gcc'],

@@ -10,10 +10,10 @@
  * @module
  */
 import { createHash, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { algorithms, fitsAlgorithm, isSignatureAlgorithm, type SignatureAlgorithm } from '../protocol/algorithms.ts'
-import { ProtocolError } from '../protocol/errors.ts'
-import { isJsonObject, parseStrictJson } from '../protocol/json.ts'
-import { parseJwk } from '../protocol/jwk.ts'
+import { algorithms, fitsAlgorithm, isSignatureAlgorithm, type SignatureAlgorithm } from './algorithms.ts'
+import { ProtocolError } from './errors.ts'
+import { isJsonObject, parseStrictJson } from './json.ts'
+import { parseJwk } from './jwk.ts'
 
 /** A public key with the one algorithm that it verifies. */
 export interface VerificationKey {

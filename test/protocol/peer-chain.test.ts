@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
-import { readPeerChain } from '../../src/adapters/peer-chain.node.ts'
+import { readPeerChain } from '../../src/protocol/peer-chain.ts'
 
 interface Shown {
   readonly raw: Buffer

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { parseKeySet } from '../../src/adapters/key-set.ts'
+import { parseKeySet } from '../../src/protocol/key-set.ts'
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
 const smallRsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey

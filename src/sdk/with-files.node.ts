@@ -1,5 +1,5 @@
 /**
- * The adapters for the clouds' SDKs on Node: files are named, the environment completes what is left out, and equal calls
+ * The client, its sources and the adapters for the clouds' SDKs on Node: files are named, the environment completes what is left out, and equal calls
  * at the same time are one.
  *
  * @module
@@ -13,7 +13,12 @@ import {
   type GoogleAccessToken,
   type GoogleSubjectTokenSupplier,
 } from './google.ts'
+import { createHttpsFetch, readTlsFiles } from './https-fetch.node.ts'
+import { createIssuerKeys as createKeysAnywhere, type IssuerKeysOptions } from './issuer-keys.ts'
+import { createJoinEqual } from './join-equal.node.ts'
+import { createJwtSource as createJwtSourceAnywhere, type JwtSource } from './jwt-source.ts'
 import { type NodeOptions, readNodeOptions } from './node-options.node.ts'
+import type { JwtKeySource } from './verify-jwt-svid.ts'
 
 export type { NodeOptions } from './node-options.node.ts'
 
@@ -30,6 +35,22 @@ export interface NodeGoogleSupplierOptions extends NodeOptions {
 /** @throws {ApostilleError} `usage` */
 export function createClient(options: NodeOptions = {}): Client {
   return createAnywhere(readNodeOptions(options))
+}
+
+/** @throws {ApostilleError} `usage` */
+export function createJwtSource(options: NodeOptions = {}): JwtSource {
+  return createJwtSourceAnywhere(readNodeOptions(options))
+}
+
+export interface NodeIssuerKeysOptions extends Omit<IssuerKeysOptions, 'join'> {
+  /** Authorities that vouch for the issuer's certificate; default: those that Node knows. */
+  readonly caFile?: string
+}
+
+/** @throws {ProtocolError} `oidc_discovery`, `trust_domain_name` */
+export function createIssuerKeys({ caFile, ...options }: NodeIssuerKeysOptions): JwtKeySource {
+  const fetch = caFile === undefined ? {} : { fetch: createHttpsFetch(() => readTlsFiles({ caFile })) }
+  return createKeysAnywhere({ join: createJoinEqual(), ...fetch, ...options })
 }
 
 /** An `AwsCredentialIdentityProvider`. @throws {ApostilleError} `usage` */
