@@ -33,6 +33,7 @@ import { serverProgram } from './server-process.ts'
 import { start } from './start.ts'
 import { startWithTargets } from './start-with-targets.ts'
 import { svidBatch } from './svid-batch.ts'
+import { sync } from './sync.ts'
 import { formatNumber, formatTable } from './table.ts'
 import { x509Library } from './x509-library.ts'
 import { x509Svid } from './x509-svid.ts'
@@ -56,6 +57,7 @@ const figures: readonly Figure[] = [
   startWithTargets,
   commandLine,
   metricsCost,
+  sync,
 ]
 
 const { values: options } = parseArgs({

@@ -23,6 +23,7 @@ const groups: Readonly<Record<string, string>> = {
   trust: 'What to set up at a cloud so that a target works',
   federation: 'Trust domains that we federate with',
   kv: 'Our own versioned secrets',
+  sync: 'Secrets that are kept equal in the stores of clouds',
   records: 'What was asked, decided and issued',
   seal: 'The key that wraps what is secret in the store',
 }
@@ -85,6 +86,13 @@ export const commands: Readonly<Record<string, CommandRow>> = {
   'kv destroy': { summary: 'Destroy versions of a secret for ever', load: kvVersions },
   'kv configure': { summary: 'Set what is kept of a secret', load: () => import('./commands/kv-configure.ts') },
   'kv purge': { summary: 'Remove all of a secret for ever', load: kvVersions },
+  'sync list': { summary: 'List syncs', load: () => import('./commands/sync-list.ts') },
+  'sync plan': { summary: 'Show what a run of a sync would do', load: () => import('./commands/sync-plan.ts') },
+  'sync apply': { summary: 'Run a sync now', load: () => import('./commands/sync-apply.ts') },
+  'sync status': {
+    summary: 'Show what the last runs of syncs came to',
+    load: () => import('./commands/sync-status.ts'),
+  },
   'records list': { summary: 'List records', load: () => import('./commands/records-list.ts') },
   'records follow': { summary: 'Show records as they are kept', load: () => import('./commands/records-follow.ts') },
   'records verify': {

@@ -21,7 +21,8 @@ export interface SecretEdit<Result> {
 /** Of so many that write to one secret at the same moment, each has its turn. */
 const maxAttempts = 100
 
-export function createSecretChanger(shelf: SecretShelf) {
+/** @param changed Told of each change once it is durable. */
+export function createSecretChanger(shelf: SecretShelf, changed: (path: SecretPath) => void) {
   /** @param edit Runs once for each attempt, on what the secret is by then. */
   return async <Result>(
     admission: SecretAdmission,
@@ -35,7 +36,9 @@ export function createSecretChanger(shelf: SecretShelf) {
         const change = edited.secret === held.secret ? undefined : await shelf.changeOf(held, edited.secret)
         return { edited, change }
       })
-      if ((await admission.keep(edited.details, change)) === 'stored') return edited.result
+      if ((await admission.keep(edited.details, change)) !== 'stored') continue
+      if (change !== undefined) changed(path)
+      return edited.result
     }
     throw await admission.refuse(new Refusal('overloaded', 'too many write to this secret at once'))
   }

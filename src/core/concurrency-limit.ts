@@ -9,31 +9,41 @@ export type ConcurrencyLimit = <T>(run: () => Promise<T>) => Promise<T>
 
 /** @param most At once; at least 1. */
 export function createConcurrencyLimit(most: number): ConcurrencyLimit {
-  const waiting: (() => void)[] = []
-  let free = most
-
-  async function takePlace(): Promise<void> {
-    if (free > 0) {
-      free -= 1
-      return
-    }
-    const { promise, resolve } = Promise.withResolvers<void>()
-    waiting.push(resolve)
-    await promise
-  }
-
-  function leavePlace(): void {
-    const next = waiting.shift()
-    if (next) next()
-    else free += 1
-  }
-
+  const places = createPlaces(most)
   return async (run) => {
-    await takePlace()
+    await places.take()
     try {
       return await run()
     } finally {
-      leavePlace()
+      places.leave()
     }
+  }
+}
+
+export interface Places {
+  /** Answers when there is a place, in the order of the calls. */
+  readonly take: () => Promise<void>
+  readonly leave: () => void
+}
+
+/** @param most Places; at least 1. */
+export function createPlaces(most: number): Places {
+  const waiting: (() => void)[] = []
+  let free = most
+  return {
+    async take() {
+      if (free > 0) {
+        free -= 1
+        return
+      }
+      const { promise, resolve } = Promise.withResolvers<void>()
+      waiting.push(resolve)
+      await promise
+    },
+    leave() {
+      const next = waiting.shift()
+      if (next) next()
+      else free += 1
+    },
   }
 }

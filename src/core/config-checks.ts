@@ -8,13 +8,17 @@
 import { parseAddress } from './address-range.ts'
 import { slotSeconds } from './authority-plan.ts'
 import { findAwsProblems } from './config-aws.ts'
+import type { DestinationDocument } from './config-destinations.ts'
 import { type FederationPeerDocument, findPeerProblems, outlinePeer } from './config-federation.ts'
 import { formatDuration } from './config-fields.ts'
 import type { ConfigurationDocument, RuleDocument } from './config-schema.ts'
 import type { Found } from './config-source.ts'
+import type { SourceDocument } from './config-sources.ts'
+import type { SyncDocument } from './config-syncs.ts'
 import { findTargetProblems, type TargetDocument } from './config-targets.ts'
 import { findFederationProblems } from './federation-peer.ts'
 import { formatListenAddress, isLocal, type ListenAddress } from './listen-address.ts'
+import { findSyncProblems, type Named } from './sync-checks.ts'
 
 /** A part that can not be read is absent, an entry of a list is `undefined` in its place. */
 export interface ReadableDocument
@@ -35,6 +39,9 @@ export interface ReadableDocument
   readonly targets: ReadonlyMap<string, TargetDocument>
   /** Names of those that can not be read. */
   readonly brokenTargets: ReadonlySet<string>
+  readonly sources: Named<SourceDocument>
+  readonly destinations: Named<DestinationDocument>
+  readonly syncs: Named<SyncDocument>
   readonly identities: readonly (RuleDocument | undefined)[]
   readonly policies: readonly (ConfigurationDocument['policies'][number] | undefined)[]
 }
@@ -49,6 +56,7 @@ export function checkDocument(document: ReadableDocument): readonly Found[] {
     ...checkAuthorities(document),
     ...checkTtls(document),
     ...findTargetProblems(document),
+    ...findSyncProblems(document),
     ...findOpenPermits(document),
   ]
 }

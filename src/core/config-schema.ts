@@ -5,8 +5,11 @@
  */
 import * as z from 'zod'
 import { authenticatorSchema } from './config-authenticators.ts'
+import { destinationSchema } from './config-destinations.ts'
 import { federationSchema } from './config-federation.ts'
 import { durationField, issuerField, trustDomainField } from './config-fields.ts'
+import { sourceSchema } from './config-sources.ts'
+import { syncSchema } from './config-syncs.ts'
 import { targetSchema } from './config-targets.ts'
 import { addressField, cidrField } from './listen-address.ts'
 
@@ -135,6 +138,9 @@ export const configurationSchema = z.strictObject({
   federation: federationSchema,
   identities: z.array(ruleSchema).max(100_000, 'expected a list of at most 100000').default([]),
   targets: z.record(name, targetSchema).default({}),
+  sources: z.record(name, sourceSchema).default({}),
+  destinations: z.record(name, destinationSchema).default({}),
+  syncs: z.record(name, syncSchema).default({}),
   policies: z.array(policySchema).max(100_000, 'expected a list of at most 100000').default([]),
   limits: limits.prefault({}),
 })

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import type { TrustDomain } from '../protocol/spiffe-id.ts'
 import { type AuthenticatorConfig, authenticatorSchema } from './config-authenticators.ts'
 import { checkDocument, type ReadableDocument, x509TtlSeconds } from './config-checks.ts'
+import { destinationSchema } from './config-destinations.ts'
 import {
   type ConfiguredPeer,
   type FederationPeerDocument,
@@ -22,11 +23,15 @@ import {
   readableRuleSchema,
 } from './config-schema.ts'
 import { type Diagnostic, type Found, readSource } from './config-source.ts'
+import { sourceSchema } from './config-sources.ts'
+import { syncSchema } from './config-syncs.ts'
 import { algorithmOf, audiencesOf, type TargetDocument, targetSchema } from './config-targets.ts'
 import type { Problem } from './expression.ts'
 import { compileRules, type RuleInput, type RuleSet } from './identify.ts'
 import type { ListenAddress } from './listen-address.ts'
 import { compilePolicies, type PolicyInput, type PolicySet } from './policy.ts'
+import { compileSyncs, type SyncSet } from './sync.ts'
+import type { Named } from './sync-checks.ts'
 import { compileTargets, type TargetSet } from './target.ts'
 
 export type { Diagnostic } from './config-source.ts'
@@ -62,6 +67,7 @@ export interface Configuration
   readonly federation: readonly ConfiguredPeer[]
   readonly rules: RuleSet
   readonly targets: TargetSet
+  readonly syncs: SyncSet
   readonly policies: PolicySet
   readonly warnings: readonly Diagnostic[]
 }
@@ -89,7 +95,7 @@ export function parseConfiguration(text: string): Configuration {
 function assemble(
   text: string,
   document: ConfigurationDocument,
-  { rules, targets, policies }: Pick<Configuration, 'rules' | 'targets' | 'policies'>,
+  { rules, targets, syncs, policies }: Pick<Configuration, 'rules' | 'targets' | 'syncs' | 'policies'>,
   warnings: readonly Diagnostic[],
 ): Configuration {
   const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, seal, limits, authorities } = document
@@ -119,6 +125,7 @@ function assemble(
     federation: Object.entries(document.federation).flatMap(([name, peer]) => readPeer(name, peer) ?? []),
     rules,
     targets,
+    syncs,
     policies,
     warnings,
   }
@@ -143,7 +150,14 @@ function asReadable(document: ConfigurationDocument): ReadableDocument {
     hasWholeFederation: true,
     targets: new Map(Object.entries(document.targets)),
     brokenTargets: new Set(),
+    sources: allSound(document.sources),
+    destinations: allSound(document.destinations),
+    syncs: allSound(document.syncs),
   }
+}
+
+function allSound<T>(documents: Readonly<Record<string, T>>): Named<T> {
+  return { sound: new Map(Object.entries(documents)), broken: new Set() }
 }
 
 type Plain = Readonly<Record<string, unknown>>
@@ -181,6 +195,9 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
     federation: new Map(peers.flatMap(([name, peer]) => (peer ? [[name, peer] as const] : []))),
     targets: new Map(targets.flatMap(([name, target]) => (target ? [[name, target] as const] : []))),
     brokenTargets: new Set(targets.flatMap(([name, target]) => (target ? [] : [name]))),
+    sources: readNamed(sourceSchema, plain['sources']),
+    destinations: readNamed(destinationSchema, plain['destinations']),
+    syncs: readNamed(syncSchema, plain['syncs']),
     hasWholeFederation: peers.every(([, peer]) => peer !== undefined) && isPlain(plain['federation'] ?? {}),
     identities: asList(plain['identities']).map((rule) => readAs(readableRuleSchema, rule)),
     policies: asList(plain['policies']).map((policy) => readAs(readablePolicySchema, policy)),
@@ -189,6 +206,14 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
 
 interface Reader<T> {
   readonly safeParse: (value: unknown) => { readonly success: boolean; readonly data?: T | undefined }
+}
+
+function readNamed<T>(schema: Reader<T>, content: unknown): Named<T> {
+  const read = Object.entries(asPlain(content)).map(([name, value]) => [name, readAs(schema, value)] as const)
+  return {
+    sound: new Map(read.flatMap(([name, document]) => (document ? [[name, document] as const] : []))),
+    broken: new Set(read.flatMap(([name, document]) => (document ? [] : [name]))),
+  }
 }
 
 function readAs<T>(schema: Reader<T>, value: unknown): T | undefined {
@@ -235,12 +260,25 @@ function compile(document: ReadableDocument) {
     targets: [...document.targets.keys(), ...document.brokenTargets],
   }
   const targets = compileTargets(document.targets, { ...known, trustDomain: document.trust_domain })
+  const syncs = compileSyncs(document.syncs.sound, {
+    trustDomain: document.trust_domain,
+    sources: document.sources.sound,
+    destinations: document.destinations.sound,
+    targets: targets.targets,
+  })
   const policies = compilePolicies(policyInputs(document), { ...known, trustDomain: document.trust_domain })
   return {
     rules: rules.rules,
     targets: targets.targets,
+    syncs: syncs.syncs,
     policies: policies.policies,
-    problems: [...rules.problems, ...targets.problems, ...policies.problems, ...findEffectProblems(document)],
+    problems: [
+      ...rules.problems,
+      ...targets.problems,
+      ...syncs.problems,
+      ...policies.problems,
+      ...findEffectProblems(document),
+    ],
   }
 }
 

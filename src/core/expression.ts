@@ -133,6 +133,12 @@ export function policyEnvironment(known: KnownNames = {}): ExpressionEnvironment
   return createEnvironment(variables, policyValues(known))
 }
 
+/** What the names of synced secrets see: where the secret stands at its source. */
+export function syncEnvironment(): ExpressionEnvironment {
+  const secret: Attributes = { path: 'string', name: 'string', folder: 'string', key: 'maybe string' }
+  return createEnvironment({ secret }, new Map())
+}
+
 function createEnvironment(
   variables: Readonly<Record<string, Attributes>>,
   values: AttributeValues,

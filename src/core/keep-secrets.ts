@@ -24,11 +24,13 @@ import {
   type SecretVersion,
   undeleteVersions,
 } from './secret.ts'
+import type { SecretChanges } from './secret-changes.ts'
 import { parseSecretData, patchSecretData, type SecretData } from './secret-data.ts'
 import type { SecretFolder, SecretPath } from './secret-path.ts'
 import { createSecretShelf, type SecretKeys, type SecretShelfDeps } from './secret-shelf.ts'
 
 export interface SecretKeeperDeps extends SecretShelfDeps {
+  readonly changes: Pick<SecretChanges, 'tell'>
   readonly now: () => Date
 }
 
@@ -92,7 +94,7 @@ export interface SecretKeeper<Asker> {
 export function createSecretKeeper<Asker>(deps: SecretKeeperDeps, admit: AdmitSecret<Asker>): SecretKeeper<Asker> {
   const shelf = createSecretShelf(deps)
   const { now } = deps
-  const change = createSecretChanger(shelf)
+  const change = createSecretChanger(shelf, deps.changes.tell)
 
   /** The current version's data before, and after what `dataOf` makes of it. */
   async function writeVersion(

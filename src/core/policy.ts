@@ -7,7 +7,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import type { TrustDomain } from '../protocol/spiffe-id.ts'
+import type { SpiffeId, TrustDomain } from '../protocol/spiffe-id.ts'
 import type { KnownNames } from './attribute-values.ts'
 import { findConditionProblem } from './condition.ts'
 import { type Attributes, conditionsOf, createConditionIndex, type Found } from './condition-index.ts'
@@ -47,6 +47,11 @@ export interface PolicySubject {
   readonly authenticator: string
   readonly rule: string
   readonly claims: Readonly<Record<string, unknown>>
+}
+
+/** Where no proof is at hand that would say more. */
+export function bareSubject({ uri, trustDomain, path }: SpiffeId): PolicySubject {
+  return { spiffe_id: uri, trust_domain: trustDomain, path, authenticator: '', rule: '', claims: {} }
 }
 
 export interface Decision {

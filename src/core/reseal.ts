@@ -12,6 +12,7 @@ import { sealedKeyName } from './authority-maker.ts'
 import { resealRecordKeys } from './record-keys.ts'
 import { resealSecret, secretPrefix } from './secret-document.ts'
 import { type Store, StoreError } from './store.ts'
+import { resealSyncKey, syncKeyDocument } from './sync-digests.ts'
 
 /** Keys of each algorithm, secrets of ours and bytes of others are told apart by what they are sealed for. */
 export type SealPurpose = SignatureAlgorithm | 'secret' | 'bytes'
@@ -46,6 +47,7 @@ const sealedDocuments: readonly (readonly [start: string, reseal: ResealDocument
   ['authorities', (_name, body, keys) => resealAuthorities(body, keys)],
   ['records/keys', (_name, body, keys) => resealRecordKeys(body, keys)],
   [secretPrefix, resealSecret],
+  [syncKeyDocument, (_name, body, keys) => resealSyncKey(body, keys)],
 ]
 
 const pageSize = 100

@@ -114,6 +114,31 @@ export const metrics = {
     help: 'Always 1: the digest of the configuration in use, which records name as well.',
     labels: ['document'],
   },
+  apostille_sync_runs_total: {
+    kind: 'counter',
+    help: 'Runs of syncs, by destination and what they came to.',
+    labels: ['sync', 'destination', 'result'],
+  },
+  apostille_sync_run_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time of one run of a sync at one destination.',
+    labels: ['sync', 'destination'],
+  },
+  apostille_sync_changes_total: {
+    kind: 'counter',
+    help: 'Secrets that syncs changed at destinations, by kind of change.',
+    labels: ['sync', 'destination', 'change'],
+  },
+  apostille_sync_secrets: {
+    kind: 'gauge',
+    help: 'Secrets of a sync at a destination by the last run, by how they stand.',
+    labels: ['sync', 'destination', 'state'],
+  },
+  apostille_sync_synced_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When everything of a sync at a destination was last as it should be, as Unix time.',
+    labels: ['sync', 'destination'],
+  },
   apostille_config_reloads_total: {
     kind: 'counter',
     help: 'Reloads of the configuration, by result.',

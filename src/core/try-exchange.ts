@@ -16,7 +16,7 @@ import type { Configured } from './configured.ts'
 import type { GrantedExchange } from './entitle-exchange.ts'
 import { ExpressionError } from './expression.ts'
 import { authorityFor, deadlineMs, type MintDeps, mintToken, type ObtainerDeps } from './obtain-credential.ts'
-import type { PolicySubject } from './policy.ts'
+import { bareSubject } from './policy.ts'
 import type { RecordEntry } from './record.ts'
 import { Refusal } from './refusal.ts'
 import { isReservedPath } from './spiffe-path.ts'
@@ -107,11 +107,6 @@ function grantTrial(
     if (!(error instanceof ExpressionError)) throw error
     throw refuse('malformed_request', `spiffe_id: what the session says of its caller is not known: ${error.message}`)
   }
-}
-
-/** No proof is at hand that would say more. */
-function bareSubject({ uri, trustDomain, path }: SpiffeId): PolicySubject {
-  return { spiffe_id: uri, trust_domain: trustDomain, path, authenticator: '', rule: '', claims: {} }
 }
 
 async function ask(

@@ -13,6 +13,7 @@ import type { Operator } from '../core/operator.ts'
 import type { PublishedDocument } from '../core/published-documents.ts'
 import type { Records } from '../core/records.ts'
 import { Refusal } from '../core/refusal.ts'
+import type { Syncs } from '../core/syncs.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { type AdminAct, recordRefusedAct } from './admin-act.ts'
 import { malformed } from './body.ts'
@@ -29,6 +30,7 @@ import { kvPath, kvRoutes } from './routes/kv.ts'
 import { createOpenApiDocument, openApiPath } from './routes/openapi.ts'
 import { recordRoutes } from './routes/records.ts'
 import { type SealRotation, sealRoutes } from './routes/seal.ts'
+import { syncRoutes } from './routes/syncs.ts'
 import { targetRoutes } from './routes/targets.ts'
 
 /** A configuration that was refused or taken, as `reload` tells it. */
@@ -49,6 +51,7 @@ export interface AdminDeps {
   readonly gateway: Pick<Gateway, 'published'>
   readonly operator: Operator
   readonly federation: Federation
+  readonly syncs: Syncs
   readonly records: Records
   readonly explainer: Explainer
   readonly seal: SealRotation
@@ -83,6 +86,7 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
   app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))
   app.route('/v1/records', recordRoutes(deps.records))
   app.route('/v1/seal', sealRoutes(deps.seal))
+  app.route('/v1/syncs', syncRoutes(deps.syncs))
   app.route('/v1/targets', targetRoutes(deps.operator))
   mountSecrets(app, deps)
   app.post('/v1/reload', async (c) => {

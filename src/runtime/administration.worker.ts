@@ -14,6 +14,7 @@ import type { Store } from '../core/store.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { createAdminApp, type ReloadOutcome } from '../http/admin-app.ts'
 import { describeGateway } from './gateway-status.ts'
+import { createNoSyncs, noSyncs } from './no-syncs.ts'
 import { createWorkerSeal, workerBackups } from './worker-limits.ts'
 
 export interface AdministrationDeps extends OperatorDeps {
@@ -33,6 +34,7 @@ export function createAdministration(deps: AdministrationDeps): (request: Reques
   const app = createAdminApp({
     ...deps,
     operator: createOperator(deps),
+    syncs: createNoSyncs(deps.configured, noSyncs),
     explainer: createExplainer(deps),
     seal,
     backups: workerBackups,

@@ -7,7 +7,9 @@ import { watch } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { type Configuration, parseConfiguration } from '../core/config.ts'
+import type { SourceDocument } from '../core/config-sources.ts'
 import type { ListenAddress } from '../core/listen-address.ts'
+import type { Sync } from '../core/sync.ts'
 import { DocumentError } from './document-error.ts'
 
 /** The longest document that is read. */
@@ -83,7 +85,25 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
         { ...target, document: absoluteAuthorities(target.document, at) },
       ]),
     ),
+    syncs: new Map([...config.syncs].map(([name, sync]) => [name, absoluteSync(sync, at)])),
   }
+}
+
+function absoluteSync(sync: Sync, at: (path: string) => string): Sync {
+  const { source, destinations } = sync
+  return {
+    ...sync,
+    ...(source && { source: absoluteSource(source, at) }),
+    destinations: destinations.map((destination) => ({
+      ...destination,
+      document: absoluteAuthorities(destination.document, at),
+      target: { ...destination.target, document: absoluteAuthorities(destination.target.document, at) },
+    })),
+  }
+}
+
+function absoluteSource(source: SourceDocument, at: (path: string) => string): SourceDocument {
+  return source.type === 'directory' ? { ...source, path: at(source.path) } : absoluteAuthorities(source, at)
 }
 
 type Seal = Configuration['seal']

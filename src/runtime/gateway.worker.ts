@@ -21,6 +21,7 @@ import { createRecordKeeper } from '../core/record-keeper.ts'
 import { openRecordKeys } from '../core/record-keys.ts'
 import { createRecords } from '../core/records.ts'
 import { createRefusalLimiter } from '../core/refusal-limiter.ts'
+import { createSecretChanges } from '../core/secret-changes.ts'
 import type { Store } from '../core/store.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { createApp } from '../http/app.ts'
@@ -31,6 +32,7 @@ import { type ConfigurationHolder, createConfigurationHolder } from './configura
 import { keepCountedRefusals } from './counted-refusals.ts'
 import { createDueTasks, type DueTask, type DueTasks } from './due-tasks.ts'
 import { startFederation } from './federation.ts'
+import { noSyncs } from './no-syncs.ts'
 import { createRandomPool } from './random-pool.ts'
 import { ringPlans } from './ring-plans.ts'
 
@@ -84,7 +86,12 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
   const federation = await startFederation({ ...parts, fetchBundle: createFetchBundle(sources) })
   const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain })
   const limiter = createRefusalLimiter({ perMinute: () => config.limits.refusals })
-  const shared = { ...parts, ...openConfiguration(parts, federation), ...cloudPorts(sources) }
+  const shared = {
+    ...parts,
+    changes: createSecretChanges(),
+    ...openConfiguration(parts, federation),
+    ...cloudPorts(sources),
+  }
   const gateway = createGateway({
     ...shared,
     records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
@@ -212,6 +219,7 @@ function createPublicApp({ config, newRequestId, ...deps }: PublicAppDeps) {
 
 function reportStart(config: Configuration, telemetry: Telemetry): void {
   for (const { message, line, path } of config.warnings) telemetry.log('warning', message, { line, path })
+  if (config.syncs.size > 0) telemetry.log('warning', noSyncs)
   telemetry.log(
     'warning',
     'client certificates are no proof here, as the platform ends TLS: workloads prove themselves with tokens',

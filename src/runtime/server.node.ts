@@ -22,6 +22,7 @@ import { createOperator } from '../core/operator.ts'
 import { createRecordKeeper } from '../core/record-keeper.ts'
 import { createRecords } from '../core/records.ts'
 import { createRefusalLimiter } from '../core/refusal-limiter.ts'
+import { createSecretChanges } from '../core/secret-changes.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
 import { formatHex } from '../protocol/encoding.ts'
@@ -41,6 +42,7 @@ import { createReload, reportConfiguration } from './reload.node.ts'
 import { ringPlans } from './ring-plans.ts'
 import { createSealRotation } from './seal-rotation.node.ts'
 import type { ServerSettings } from './settings.ts'
+import { createNodeSyncs } from './sync.node.ts'
 
 export interface ServerDeps {
   readonly telemetry: Telemetry
@@ -67,6 +69,7 @@ interface Sources {
 
 const refreshMs = 5_000
 const pollMs = 1_000
+const syncMs = 1_000
 const headMs = 60_000
 const stopDeadlineMs = 20_000
 const chain = 'main'
@@ -140,22 +143,32 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     telemetry,
     now: sources.now,
   })
-  const exchangeAtCloud = createExchangeAtCloud({ connect: createConnect(sources), now: sources.now })
+  const connect = createConnect(sources)
+  const exchangeAtCloud = createExchangeAtCloud({ connect, now: sources.now })
   started.defer(exchangeAtCloud.close)
-  const gateway = createGateway({
+  const clouds = { exchangeAtCloud, joinEqual: createJoinEqual(), pause: (ms: number) => setTimeout(ms), deadline }
+  const secrets = { store, keys: opened.keys, changes: createSecretChanges() }
+  const syncs = createNodeSyncs({
     ...sources,
+    ...secrets,
+    ...clouds,
     configured,
     authorities,
-    store,
-    keys: opened.keys,
+    writer,
+    telemetry,
+    connect,
+  })
+  started.defer(syncs.close)
+  const gateway = createGateway({
+    ...sources,
+    ...secrets,
+    ...clouds,
+    configured,
+    authorities,
     records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
     configurationRefused: reload.refused,
     bundleOf: federation.bundleOf,
     telemetry,
-    exchangeAtCloud,
-    joinEqual: createJoinEqual(),
-    pause: (ms) => setTimeout(ms),
-    deadline,
   })
   const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain: config.trustDomain })
   const listeners = await openListeners({
@@ -165,14 +178,15 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     federation,
     operator: createOperator({
       ...sources,
+      ...secrets,
       authorities,
       store,
-      keys: opened.keys,
       writer,
       configured,
       exchangeAtCloud,
       deadline,
     }),
+    syncs,
     records,
     seal: createSealRotation({ ...opened, seal: config.seal, writer, now: sources.now, pause: (ms) => setTimeout(ms) }),
     backups: createBackups({ ...opened, config, writer, now: sources.now }),
@@ -189,6 +203,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
     { name: 'federation', everyMs: refreshMs, run: federation.refresh },
     { name: 'polls of bundles', everyMs: pollMs, run: async () => void federation.poll() },
+    { name: 'syncs', everyMs: syncMs, run: async () => syncs.tick() },
     { name: 'tls', everyMs: refreshMs, run: listeners.refreshTls },
     { name: 'counted refusals', everyMs: refreshMs, run: () => keepCounts(false) },
     { name: 'head of the records', everyMs: headMs, run: records.signHeads },
@@ -214,6 +229,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       await listeners.close(stopDeadlineMs)
       await federation.close()
       await clockwork.close()
+      await orLog('stopping the syncs', syncs.close)
       await orLog('keeping the counted refusals', () => keepCounts(true))
       await orLog('signing the head of the records', records.signHeads)
       await exchangeAtCloud.close()

@@ -82,10 +82,10 @@ test('everything opens under the new key alone; the former one is kept, and the 
   using folder = copyOfStore()
   const former = keyIn(folder)
   const { report, entries } = await rotate(folder.path)
-  expect(report).toEqual({ key: keyIn(folder), resealed: 5, formerKeyFile: folder.file(`seal.key.${former}`) })
+  expect(report).toEqual({ key: keyIn(folder), resealed: 6, formerKeyFile: folder.file(`seal.key.${former}`) })
   expect(report.key).not.toBe(former)
   expect(entries).toMatchObject([
-    { operation: 'seal.rotate', requestId: 'request-1', details: { key: report.key, former, resealed: 5 } },
+    { operation: 'seal.rotate', requestId: 'request-1', details: { key: report.key, former, resealed: 6 } },
   ])
   const { keys, opened } = await openEverything(folder.path)
   expect({ opens: keys.opens, unfinished: keys.isUnfinished, opened }).toEqual({

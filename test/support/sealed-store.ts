@@ -18,6 +18,7 @@ import { formatSecret, secretPrefix } from '../../src/core/secret-document.ts'
 import type { SecretPath } from '../../src/core/secret-path.ts'
 import { createSecretShelf } from '../../src/core/secret-shelf.ts'
 import type { Store } from '../../src/core/store.ts'
+import { openSyncDigests } from '../../src/core/sync-digests.ts'
 import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 import { readSealKeys, type SealKeys } from '../../src/runtime/seal-key.node.ts'
 import { createChangingRing } from '../../src/runtime/seal-ring.node.ts'
@@ -49,6 +50,7 @@ export async function makeSealedStore(folder: string): Promise<void> {
   const { sealedKey: _, ...retired } = await make(wanted('x509'))
   await store.writeDocument('authorities', 0, formatAuthoritySet({ sequence: 5, authorities: [x509, jwt, retired] }))
   await openRecordKeys(store, keys)
+  await openSyncDigests(store, keys)
   await store.writeDocument('federation/other.example', 0, JSON.stringify({ etag: 'v1.short' }))
   const shelf = createSecretShelf({ store, keys })
   for (const path of paths) {
@@ -90,6 +92,7 @@ export async function openEverything(folder: string): Promise<{ readonly keys: S
       opened++
     }
     await openRecordKeys(store, keys)
+    await openSyncDigests(store, keys)
     const shelf = createSecretShelf({ store, keys })
     for (const path of paths) {
       const { secret } = await shelf.read(path)

@@ -9,6 +9,7 @@ import { createOperatorAdmission, type SecretOperator } from '../../src/core/adm
 import type { RecordWriter } from '../../src/core/audit.ts'
 import { createSecretKeeper, type SecretKeeper } from '../../src/core/keep-secrets.ts'
 import { formatRecord, type RecordEntry } from '../../src/core/record.ts'
+import { createSecretChanges, type SecretChanges } from '../../src/core/secret-changes.ts'
 import { createMemoryStore, type MemoryStore } from './memory-store.ts'
 
 export interface SecretWorld {
@@ -21,6 +22,7 @@ export interface SecretWorld {
   beforeAppend: () => void | Promise<void>
   readonly writer: RecordWriter
   readonly keys: ReturnType<typeof createSealedKeys>
+  readonly changes: SecretChanges
   readonly secrets: SecretKeeper<SecretOperator>
 }
 
@@ -40,6 +42,7 @@ export function createSecretWorld(sealKey = randomBytes(32)): SecretWorld {
     close: async () => undefined,
   }
   const now = () => world.now
+  const changes = createSecretChanges()
   const world: SecretWorld = {
     now: new Date('2026-08-01T12:00:00.000Z'),
     store,
@@ -48,7 +51,8 @@ export function createSecretWorld(sealKey = randomBytes(32)): SecretWorld {
     beforeAppend: () => {},
     writer,
     keys,
-    secrets: createSecretKeeper({ store, keys, now }, createOperatorAdmission({ writer, now })),
+    changes,
+    secrets: createSecretKeeper({ store, keys, changes, now }, createOperatorAdmission({ writer, now })),
   }
   return world
 }

@@ -32,6 +32,7 @@ import { next, text } from './fields.ts'
 import { kvPaths } from './kv-api.ts'
 import { type Answered, type Api, type Operation, unreadable } from './operation.ts'
 import { bundleDocument, bundleQuery, openApiDocument } from './published-documents.ts'
+import { syncPaths } from './sync-api.ts'
 
 const json = (schema: z.ZodType) => ({ 'application/json': schema })
 const answer = (schema: z.ZodType, description: string, status = 200): readonly Answered[] => [
@@ -297,6 +298,7 @@ changes something is on record, refused or not, and refusals are answered with t
     { name: 'federation', description: 'Bundles of other trust domains.' },
     { name: 'records', description: 'What was asked, decided and issued.' },
     { name: 'secrets', description: 'Our own versioned secrets; each act is on record.' },
+    { name: 'syncs', description: 'Secrets that are kept equal in the stores of clouds.' },
     { name: 'store', description: 'What is kept, and the key that seals it.' },
     { name: 'process', description: 'Configuration, health and metrics.' },
   ],
@@ -308,6 +310,7 @@ changes something is on record, refused or not, and refusals are answered with t
     ...federation,
     ...records,
     ...kvPaths({ asked: 'everybody', refusals: ['store_unavailable'] }),
+    ...syncPaths,
     ...store,
     ...process,
   },
