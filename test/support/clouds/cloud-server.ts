@@ -85,6 +85,8 @@ export interface CloudServer {
   readonly requests: LoggedRequest[]
   /** The next answers fail so, after those that already wait to. Times: 1 by default; of these requests alone. */
   readonly inject: (fault: Fault, times?: number, of?: (request: LoggedRequest) => boolean) => void
+  /** Forgets what it was asked and how it is to fail. */
+  readonly calm: () => void
   readonly close: () => Promise<void>
 }
 
@@ -156,6 +158,10 @@ export async function startCloudServer(parts: CloudServerParts): Promise<CloudSe
     caFile,
     requests,
     inject: (fault, times = 1, of) => void faults.push(...Array.from({ length: times }, () => ({ fault, of }))),
+    calm() {
+      requests.length = 0
+      faults.length = 0
+    },
     async close() {
       await server.close()
       rmSync(directory, { recursive: true, force: true })

@@ -1,0 +1,3 @@
+export function createAzureKeyVault(): never {
+  throw new Error('x')
+}

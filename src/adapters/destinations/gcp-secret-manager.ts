@@ -1,0 +1,3 @@
+export function createGcpSecretManager(): never {
+  throw new Error('x')
+}
