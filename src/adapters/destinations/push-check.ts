@@ -47,6 +47,20 @@ function notTaken(kind: 'bad_name' | 'too_large' | 'bad_value', message: string)
   return new DestinationError(kind, message, { code: kind })
 }
 
+/**
+ * What others put there counts as well.
+ *
+ * @throws {DestinationError} `refused`
+ */
+export function requireTagsFit(type: DestinationType, name: string, tags: Tags): void {
+  const count = Object.keys(tags).length
+  const { maxTags } = destinationRules[type]
+  if (count <= maxTags) return
+  const fix = 'remove some of it there, or from `tags` of the destination and the sync'
+  const message = `${quote(name)} would have ${count} tags, and ${maxTags} at most are taken there; ${fix}`
+  throw new DestinationError('refused', message, { code: 'too_many_tags', fix })
+}
+
 /** @throws {DestinationError} `conflict` */
 export function requireMayWrite(held: HeldSecret, { stamp, adopts }: SecretPush): void {
   const ownership = ownershipOf(held.stamp, stamp.owner)
