@@ -23,7 +23,7 @@ export interface StoreLine {
 }
 
 /** A page of a listing holds what others wrote into tags and annotations as well, up to 25 kB a secret. */
-const maxBytes = 4 * 1024 * 1024
+const maxBytes = 8 * 1024 * 1024
 
 /** @param url Where requests go; its host may have any address, and there is no other. */
 export function createStoreLine(destination: OpenedDestination, connect: ConnectUpstream, url: string): StoreLine {
