@@ -252,7 +252,7 @@ const operations: Readonly<Record<KeyVaultOperation, Operate>> = {
   },
   versions(context, origin) {
     const { secret, now } = context
-    // None, for a name that is not there: https://github.com/Azure/azure-sdk-for-js keyvault-secrets/test/public/list.spec.ts
+    // None, for a name that is not there: GetSecretVersionsNonExisting in the live tests of https://github.com/Azure/azure-sdk-for-net
     const versions = secret && isThere(secret, now) ? secret.versions : []
     // In no order that is documented.
     const items = versions.toSorted((a, b) => (a.id < b.id ? -1 : 1))
