@@ -234,7 +234,12 @@ export function createSyncs(deps: SyncsDeps): Syncs {
   ): Promise<T> {
     digests ??= await openSyncDigests(deps.store, deps.keys)
     const { name, document, target } = destination
-    const adapter = deps.openDestination({ name, document, credential: () => credentials.forTarget(sync, target) })
+    const adapter = deps.openDestination({
+      name,
+      document,
+      credential: () => credentials.forTarget(sync, target),
+      ...(target.document.type === 'aws' && { targetRegion: target.document.region }),
+    })
     const owner = ownerOf(deps.configured().config.trustDomain, sync, destination, digests)
     try {
       const source = sources.of(sync)

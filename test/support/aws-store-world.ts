@@ -27,7 +27,7 @@ const actions = [
   'RemoveRegionsFromReplication',
 ]
 
-export async function startAwsStore(): Promise<StoreUnderTest> {
+export async function startAwsStore() {
   const identity = await startIdentityWorld()
   const sts = await startAwsSts(identity.cloud)
   const store = await startAwsSecretsManager({ ...identity.cloud, account, region, sts: sts.state })
@@ -64,6 +64,7 @@ export async function startAwsStore(): Promise<StoreUnderTest> {
     identity,
     store,
     state,
+    accessKeys: sts.state.accessKeys,
     valid,
     open: (more = {}, credential = async () => valid) => identity.open({ ...document, ...more }, credential),
     reset() {
@@ -102,5 +103,5 @@ export async function startAwsStore(): Promise<StoreUnderTest> {
       await identity.close()
       await Promise.all([sts.close(), store.close()])
     },
-  }
+  } satisfies StoreUnderTest & { readonly accessKeys: unknown }
 }

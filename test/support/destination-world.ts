@@ -73,7 +73,8 @@ export async function startIdentityWorld(): Promise<IdentityWorld> {
       return (await exchange(wanted)).credential
     },
     open(document, credential) {
-      const destination = openDestination({ name: 'there', document: destinationSchema.parse(document), credential })
+      const parsed = destinationSchema.parse(document)
+      const destination = openDestination({ name: 'there', document: parsed, credential, targetRegion: 'eu-west-1' })
       opened.push(destination)
       return destination
     },

@@ -39,6 +39,7 @@ import {
   type SecretPush,
   type SecretValue,
 } from '../../core/secret-destination.ts'
+import { awsEndpoint } from '../aws-endpoint.ts'
 import {
   currentStage,
   isThisWrite,
@@ -64,9 +65,8 @@ export function createAwsSecretsManager(
   { connect, now }: DestinationDeps,
 ): SecretDestination {
   const { document } = destination
-  const { region } = document
-  if (region === undefined) throw new TypeError('the destination has no region, its own or its target’s')
-  const endpoint = document.endpoint ?? regionalEndpoint(region)
+  const region = regionOf(destination)
+  const endpoint = document.endpoint ?? awsEndpoint('secretsmanager', region)
   const line = createAwsSecretsLine({ region, endpoint }, createStoreLine(destination, connect, endpoint), now)
 
   async function* list(turn: DestinationTurn): AsyncGenerator<readonly HeldSecret[]> {
@@ -88,7 +88,7 @@ export function createAwsSecretsManager(
 
   async function write(push: SecretPush, turn: DestinationTurn): Promise<Pushed> {
     requireFitting(document.type, push)
-    const writing: Writing = { line, document, push, turn, secrets: spellingsOf(push.value) }
+    const writing: Writing = { line, document, region, push, turn, secrets: spellingsOf(push.value) }
     const there = await describe(line, push.name, turn)
     if (there !== undefined) return change(there, writing)
     try {
@@ -120,14 +120,16 @@ export function createAwsSecretsManager(
   return { list, find, write, remove, close: line.close }
 }
 
-/** Names in partitions whose regions say so; `amazonaws.com` has the others. */
-function regionalEndpoint(region: string): string {
-  return `https://secretsmanager.${region}.${/^cn-/.test(region) ? 'amazonaws.com.cn' : 'amazonaws.com'}`
+function regionOf({ document, targetRegion }: OpenedAs<AwsDestinationDocument>): string {
+  const region = document.region ?? targetRegion
+  if (region === undefined) throw new TypeError('a destination at AWS without a region, and a target without one')
+  return region
 }
 
 interface Writing {
   readonly line: AwsSecretsLine
   readonly document: AwsDestinationDocument
+  readonly region: string
   readonly push: SecretPush
   readonly turn: DestinationTurn
   /** What no message may repeat. */
@@ -246,8 +248,8 @@ function blocked(what: string, fix: string, retryAfterSeconds?: number): Destina
   })
 }
 
-function requireNoReplica({ PrimaryRegion: primary }: Described, { document, push }: Writing): void {
-  if (primary === undefined || primary === '' || primary === document.region) return
+function requireNoReplica({ PrimaryRegion: primary }: Described, { region, push }: Writing): void {
+  if (primary === undefined || primary === '' || primary === region) return
   const fix = `sync to ${quote(primary)}, from where it is replicated`
   throw new DestinationError('refused', `${quote(push.name)} is a replica; ${fix}`, { code: 'replica', fix })
 }
