@@ -128,7 +128,7 @@ async function send({ headers, body }: LibraryRequest, endpoint: string, exchang
       url: `${endpoint.replace(/\/$/, '')}/`,
       method: 'POST',
       headers: { ...Object.fromEntries(kept.map((name) => [name, headers[name] ?? ''])), 'user-agent': 'apostille' },
-      body: Buffer.from(body as Uint8Array).toString(),
+      body: new TextDecoder().decode(body as Uint8Array),
       // Each write has a token, or comes to the same when it is done twice.
       repeatable: true,
       signal: exchange.signal,

@@ -34,6 +34,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/examples.test.ts': ['go', 'python', 'flock', 'gcc'],
   'test/interop/python.test.ts': ['python', 'flock'],
   'test/interop/cloud-python.test.ts': ['python', 'flock'],
+  'test/interop/moto.test.ts': ['python', 'flock'],
   'test/interop/cloud-kubernetes.test.ts': ['go', 'flock'],
   'test/interop/console.test.ts': ['chromium'],
   'test/interop/openssl.test.ts': ['openssl'],
