@@ -4,7 +4,7 @@
  * @module
  */
 import type { HttpAnswer } from '../http-client.ts'
-import { explainAbsence, explainMount, readFrom, type Wanted } from './vault-no.ts'
+import { explainAbsence, explainMount, readFrom, type Wanted } from './vault-refusal.ts'
 import type { VaultSession } from './vault-session.ts'
 import {
   buildList,
@@ -46,7 +46,10 @@ export function createVaultEngine(place: VaultPlace, { session, now }: VaultEngi
 
   return {
     async requireKv2(signal) {
-      const wanted = { what: `what is mounted at ${mount}`, right: `something below ${mount}/` }
+      const wanted = {
+        what: `what is mounted at ${mount}`,
+        right: `something below ${mount}/, or let mount name what there is`,
+      }
       const answer = await session.ask((token) => buildMountQuestion(place, token), wanted, signal)
       const { type, version } = readFrom(answer, place, readMount)
       if (type !== 'kv' || version !== '2') throw explainMount(place, type === 'kv' ? `KV v${version}` : type)

@@ -8,7 +8,7 @@
  */
 import type { JoinEqual } from '../../core/cloud.ts'
 import type { HttpAnswer, HttpClient, HttpRequest } from '../http-client.ts'
-import { explained, explainLogin, explainNo, isTokenRefused, readFrom, type Wanted } from './vault-no.ts'
+import { explained, explainLogin, explainNo, isTokenRefused, readFrom, type Wanted } from './vault-refusal.ts'
 import { buildLogin, buildRevocation, readLogin, type VaultPlace } from './vault-wire.ts'
 
 export interface VaultSessionDeps {

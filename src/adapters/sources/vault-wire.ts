@@ -19,8 +19,8 @@ export interface VaultPlace {
   readonly mount: string
   /** Where the JWT login is mounted, without `auth/`. */
   readonly authMount: string
-  /** Absent: the default role of the login. */
-  readonly role?: string | undefined
+  /** Of the login. */
+  readonly role: string
 }
 
 export interface VaultToken {
@@ -51,7 +51,7 @@ export function buildLogin(place: VaultPlace, jwt: string): HttpRequest {
     ...buildRequest(place, `auth/${encodePath(place.authMount)}/login`),
     method: 'POST',
     repeatable: true,
-    body: JSON.stringify({ jwt, ...(place.role !== undefined && { role: place.role }) }),
+    body: JSON.stringify({ role: place.role, jwt }),
   }
 }
 

@@ -102,17 +102,14 @@ const ofServer: readonly Fix[] = [
     kind: 'unreachable',
     fix: ({ address }) => `unseal ${address}`,
   },
-  { status: 503, code: 'unavailable', kind: 'unreachable' },
   {
     status: 500,
-    says: /not active|standby|no active|cluster leader/i,
+    says: /not active/,
     code: 'standby',
     kind: 'unreachable',
-    fix: () => 'it is a standby, and no server of its cluster is active',
+    fix: () => 'it is a standby whose cluster has no active server',
   },
   { status: 429, code: 'rate_limited', kind: 'throttled', fix: () => 'a rate limit quota of Vault holds it back' },
-  { status: 472, code: 'replication_secondary', kind: 'refused', fix: () => 'let address name the primary cluster' },
-  { status: 473, code: 'performance_standby', kind: 'unreachable' },
   // A standby that does not know of the login yet, which another one answered.
   { status: 412, code: 'not_replicated', kind: 'unreachable' },
 ]
@@ -125,11 +122,11 @@ const missingEngine: Fix = {
   fix: ({ mount, namespace }) => `nothing is mounted at ${mount}${inNamespace(namespace)}`,
 }
 
-const loginFix = (says: RegExp, code: string, fix: Fix['fix']): Fix => ({
+const loginFix = (says: RegExp, code: string, fix: (place: VaultPlace) => string): Fix => ({
   says,
   code,
   kind: 'forbidden',
-  ...(fix && { fix }),
+  fix,
 })
 
 const ofLogin: readonly Fix[] = [
@@ -139,51 +136,44 @@ const ofLogin: readonly Fix[] = [
     kind: 'forbidden',
     fix: ({ authMount, namespace }) => `a login by JWT has to be enabled at auth/${authMount}${inNamespace(namespace)}`,
   },
-  loginFix(/could not load configuration/, 'not_configured', ({ authMount }) => `write auth/${authMount}/config`),
-  loginFix(
-    /role .*could not be found|missing role/,
-    'no_role',
-    ({ authMount, role }) => `write auth/${authMount}/role/${role}`,
-  ),
-  loginFix(
-    /\(?aud\)? claim|audience/,
-    'audience',
-    () => "bound_audiences of the role has to list the source's audience",
-  ),
-  loginFix(
-    /"?sub"? (?:claim|does not match)|claim "sub"|bound_subject/,
-    'subject',
-    () => 'bound_subject or bound_claims of the role has to admit the SPIFFE ID of the sync',
-  ),
-  loginFix(/claim "|bound claim/, 'claims', () => 'bound_claims of the role ask for what our token has not'),
-  loginFix(
-    /issuer|\(?iss\)? claim/,
-    'issuer',
-    () => 'bound_issuer of the login has to be our issuer, letter by letter',
-  ),
-  loginFix(/expired|not yet valid|not before|issued at|iat|nbf|\bexp\b/i, 'clock', () => 'the clocks differ'),
   {
-    says: /fetching keys|fetch(?:ing)? .*keys|jwks|connection refused|dial tcp|x509/i,
+    says: /fetching keys|dial tcp/,
     code: 'no_keys',
     kind: 'unreachable',
-    fix: () => 'Vault could not read our keys: jwks_url or oidc_discovery_url, its CA, and the network between',
+    fix: () =>
+      'it reads our keys at jwks_url or oidc_discovery_url, over https and with the CA that its configuration has',
   },
+  loginFix(/could not load configuration/, 'not_configured', ({ authMount }) => `write auth/${authMount}/config`),
+  loginFix(/role .*could not be found/, 'no_role', ({ authMount, role }) => `write auth/${authMount}/role/${role}`),
   loginFix(
-    /signature|known key|signing method|algorithm/,
+    /\(aud\) claim/,
+    'audience',
+    ({ role }) => `bound_audiences of ${role} has to list the audience of the source`,
+  ),
+  loginFix(
+    /\(sub\) claim|claim "sub"/,
+    'subject',
+    ({ role }) => `bound_subject or bound_claims of ${role} has to admit the SPIFFE ID of the sync`,
+  ),
+  loginFix(/claim "/, 'claims', ({ role }) => `bound_claims of ${role} ask for what our token has not`),
+  loginFix(/\(iss\) claim/, 'issuer', () => 'bound_issuer of the login has to be our issuer, letter by letter'),
+  loginFix(/\((?:exp|nbf|iat)\) claim/, 'clock', () => 'the clock of Vault and ours differ'),
+  loginFix(/\(alg\) header/, 'algorithm', () => 'jwt_supported_algs of the login has to list what our keys sign with'),
+  loginFix(
+    /signature/,
     'signature',
-    () =>
-      'jwks_url or oidc_discovery_url of the login has to lead to our key set, and jwt_supported_algs has to take it',
+    () => 'jwks_url or oidc_discovery_url of the login has to lead to our key set, and no other',
   ),
 ]
 
-function inNamespace(namespace: string | undefined): string {
+function inNamespace(namespace: VaultPlace['namespace']): string {
   return namespace === undefined ? '' : ` in the namespace ${namespace}`
 }
 
 function explain(answer: HttpAnswer, what: string, fixes: readonly Fix[], context: NoContext): SourceError {
   const { status, headers } = answer
   const errors = readErrors(answer)
-  const said = cleanText((errors ?? []).join('; '), context.secrets)
+  const said = cleanText((errors ?? []).map(withoutCount).join('; '), context.secrets)
   const found = fixes.find(
     (fix) => (fix.status === undefined || fix.status === status) && (fix.says === undefined || fix.says.test(said)),
   )
@@ -198,6 +188,17 @@ function explain(answer: HttpAnswer, what: string, fixes: readonly Fix[], contex
     status,
     ...(retryAfterSeconds !== undefined && (kind === 'throttled' || kind === 'unreachable') && { retryAfterSeconds }),
   })
+}
+
+/** Of a list of errors that is one text. */
+function withoutCount(error: string): string {
+  const [, list] = /^\d+ errors? occurred:\s*\* (.*)$/s.exec(error) ?? []
+  return (
+    list
+      ?.trim()
+      .split(/\s*\n\s*\* /)
+      .join('; ') ?? error
+  )
 }
 
 /** What is none of Vault's answers is of something between. */
