@@ -47,7 +47,8 @@ export function createDirectorySource(
     for (;;) {
       const { value, done } = await orSourceError(root, () => folders.next())
       if (done === true) return
-      signal.throwIfAborted()
+      if (signal.aborted)
+        throw new SourceError('unreachable', `nobody waits for ${root} any longer`, { code: 'aborted' })
       const entries = layout.entriesOf(value).filter(({ path }) => path.startsWith(prefix))
       if (entries.length > 0) yield entries
     }

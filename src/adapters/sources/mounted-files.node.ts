@@ -85,9 +85,11 @@ export function readMountedFile(realRoot: string, path: string, maxBytes: number
 /** A pipe without a writer would be waited for, and a link that was put there since is not followed. */
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-async function readOpened(file: FileHandle, path: string, maxBytes: number): Promise<ReadFile> {
+/** Undefined for a folder. */
+async function readOpened(file: FileHandle, path: string, maxBytes: number): Promise<ReadFile | undefined> {
   const found = await file.stat({ bigint: true })
-  if (!found.isFile()) throw new MountError('special', `${describePath(path)} is neither a file nor a folder`)
+  if (found.isDirectory()) return undefined
+  if (!found.isFile()) throw new MountError('special', `${path} is neither a file nor a folder`)
   if ((found.mode & writableByOthers) !== 0n)
     throw new MountError('writable', `anybody may write to ${path}: take that right away (chmod o-w)`)
   const { bytesRead, buffer } = await file.read(new Uint8Array(maxBytes + 1), 0, maxBytes + 1, 0)

@@ -51,6 +51,7 @@ export function createVaultEngine(place: VaultPlace, { session, now }: VaultEngi
         right: `something below ${mount}/, or let mount name what there is`,
       }
       const answer = await session.ask((token) => buildMountQuestion(place, token), wanted, signal)
+      if (answer.status === 404) requireAbsence(answer, wanted)
       const { type, version } = readFrom(answer, place, readMount)
       if (type !== 'kv' || version !== '2') throw explainMount(place, type === 'kv' ? `KV v${version}` : type)
     },
