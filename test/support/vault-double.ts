@@ -1,5 +1,5 @@
 /**
- * A Vault without a network, for what a real one does not do on request: faults, standbys, pages of OpenBao. Its answers are
+ * A Vault without a network, for what a real one does not do on request: faults and standbys. Its answers are
  * those of Vault 1.21.2, word by word; the interop tests ask a real one. Whatever is not asked as Vault wants it is a failed
  * test, never an answer.
  *
@@ -34,8 +34,6 @@ export interface VaultDouble {
   leaseSeconds: number
   /** What a token may read or list: whatever begins so. */
   permitted: string
-  /** Whether it knows pages, as OpenBao does. */
-  pages: boolean
   /** What is mounted at `secret`. */
   engine: { readonly type: string; readonly options: Readonly<Record<string, string>> | null }
   readonly closed: () => boolean
@@ -101,12 +99,10 @@ export function createVaultDouble(): VaultDouble {
     return answerOf(gone ? 404 : 200, { ...envelope, data: { data: gone ? null : data, metadata } })
   }
 
-  function list(folder: string, query: URLSearchParams): HttpAnswer {
+  function list(folder: string): HttpAnswer {
     const below = [...secrets.keys()].filter((path) => path.startsWith(folder)).map((path) => path.slice(folder.length))
     const keys = [...new Set(below.map((path) => path.replace(/\/.*$/, '/')))].sort()
-    const after = query.get('after') ?? ''
-    const page = vault.pages ? keys.filter((key) => key > after).slice(0, Number(query.get('limit'))) : keys
-    return page.length === 0 ? errorsOf(404) : answerOf(200, { ...envelope, data: { keys: page } })
+    return keys.length === 0 ? errorsOf(404) : answerOf(200, { ...envelope, data: { keys } })
   }
 
   function route(request: HttpRequest): HttpAnswer {
@@ -132,9 +128,9 @@ export function createVaultDouble(): VaultDouble {
     if (kind === undefined) throw new Error(`nobody asks Vault for ${path}`)
     if (!rest.startsWith(vault.permitted)) return errorsOf(403, '1 error occurred:\n\t* permission denied\n\n')
     if (kind === 'data') return read(rest)
-    if (searchParams.get('list') !== 'true' || !(rest === '' || rest.endsWith('/')))
+    if (`${searchParams}` !== 'list=true' || !(rest === '' || rest.endsWith('/')))
       throw new Error('a list is of a folder')
-    return list(rest, searchParams)
+    return list(rest)
   }
 
   async function answer(request: HttpRequest): Promise<HttpAnswer> {
@@ -157,7 +153,6 @@ export function createVaultDouble(): VaultDouble {
     fault: () => undefined,
     leaseSeconds: 3600,
     permitted: '',
-    pages: false,
     engine: { type: 'kv', options: { version: '2' } },
     closed: () => closed,
     connect(place) {

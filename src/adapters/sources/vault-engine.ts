@@ -28,13 +28,10 @@ export interface VaultEngine {
   /** A listing of anything but KV v2 would say that nothing is there, and all that was has been deleted. */
   readonly requireKv2: (signal: AbortSignal) => Promise<void>
   /** Names in a folder, those of folders with a slash at their end. */
-  readonly keysIn: (folder: string, signal: AbortSignal) => AsyncGenerator<readonly string[]>
+  readonly keysIn: (folder: string, signal: AbortSignal) => Promise<readonly string[]>
   /** The current version; undefined where it is deleted or destroyed, or never was. */
   readonly read: (path: string, signal: AbortSignal) => Promise<VaultVersion | undefined>
 }
-
-/** Of OpenBao. */
-const pageSize = 1000
 
 export function createVaultEngine(place: VaultPlace, { session, now }: VaultEngineDeps): VaultEngine {
   const { mount } = place
@@ -56,19 +53,12 @@ export function createVaultEngine(place: VaultPlace, { session, now }: VaultEngi
       if (type !== 'kv' || version !== '2') throw explainMount(place, type === 'kv' ? `KV v${version}` : type)
     },
 
-    async *keysIn(folder, signal) {
+    async keysIn(folder, signal) {
       const wanted = { what: `the list of ${mount}/${folder}`, right: `list on ${mount}/metadata/${folder}` }
-      for (let after: string | undefined; ; ) {
-        const page = { limit: pageSize, after }
-        const answer = await session.ask((token) => buildList(place, token, folder, page), wanted, signal)
-        if (answer.status === 404) return requireAbsence(answer, wanted)
-        const keys = readFrom(answer, place, readKeys)
-        // All of them again: of a server that knows no pages.
-        if (after !== undefined && keys.includes(after)) return
-        yield keys
-        if (keys.length !== pageSize) return
-        after = keys.at(-1)
-      }
+      const answer = await session.ask((token) => buildList(place, token, folder), wanted, signal)
+      if (answer.status !== 404) return readFrom(answer, place, readKeys)
+      requireAbsence(answer, wanted)
+      return []
     },
 
     async read(path, signal) {

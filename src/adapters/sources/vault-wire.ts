@@ -36,13 +36,6 @@ export interface VaultVersion {
   readonly data: Members
 }
 
-/** Which part of a listing: OpenBao gives no more at a time, Vault gives all and ignores this. */
-export interface VaultPage {
-  readonly limit: number
-  /** The last name of the page before. */
-  readonly after?: string | undefined
-}
-
 type Members = Readonly<Record<string, unknown>>
 
 /** A second login for one token does no harm. */
@@ -65,10 +58,13 @@ export function buildMountQuestion(place: VaultPlace, token: string): HttpReques
   return buildRequest(place, `sys/internal/ui/mounts/${encodePath(place.mount)}`, token)
 }
 
-/** @param folder Empty, or ends in a slash. */
-export function buildList(place: VaultPlace, token: string, folder: string, { limit, after }: VaultPage): HttpRequest {
-  const query = new URLSearchParams({ list: 'true', limit: `${limit}`, ...(after !== undefined && { after }) })
-  return buildRequest(place, `${encodePath(place.mount)}/metadata/${encodePath(folder)}?${query}`, token)
+/**
+ * All at once: Vault knows no pages, and answers what it does not know with a warning in place of the 404 that says empty.
+ *
+ * @param folder Empty, or ends in a slash.
+ */
+export function buildList(place: VaultPlace, token: string, folder: string): HttpRequest {
+  return buildRequest(place, `${encodePath(place.mount)}/metadata/${encodePath(folder)}?list=true`, token)
 }
 
 export function buildRead(place: VaultPlace, token: string, path: string): HttpRequest {

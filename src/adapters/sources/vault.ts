@@ -73,11 +73,10 @@ async function* listSecrets(engine: VaultEngine, { prefix, signal }: SourceQuery
   const folders = [prefix.slice(0, prefix.lastIndexOf('/') + 1)]
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     requirePath(folder)
-    for await (const keys of engine.keysIn(folder, signal)) {
-      const wanted = keys.map((key) => `${folder}${key}`).filter((path) => path.startsWith(prefix))
-      folders.push(...wanted.filter((path) => path.endsWith('/')))
-      yield wanted.filter((path) => !path.endsWith('/')).map((path) => ({ path }))
-    }
+    const keys = await engine.keysIn(folder, signal)
+    const wanted = keys.map((key) => `${folder}${key}`).filter((path) => path.startsWith(prefix))
+    folders.push(...wanted.filter((path) => path.endsWith('/')))
+    yield wanted.filter((path) => !path.endsWith('/')).map((path) => ({ path }))
   }
 }
 

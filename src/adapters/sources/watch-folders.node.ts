@@ -8,11 +8,11 @@
 import { type FSWatcher, watch } from 'node:fs'
 
 export interface FolderWatchDeps {
-  /** Called a moment after the last change; answers which folders to watch from now on. Asked once at the start. */
+  /** Called a moment after a change; answers which folders to watch from now on. Asked once at the start. */
   readonly look: () => Promise<readonly string[]>
   /** Told when the system does not let a folder be watched. */
   readonly lost: (error: unknown) => void
-  /** How long nothing has to change before it is looked at; 200 by default. */
+  /** From a change to the look, as one is rarely alone; 200 by default. */
   readonly settleMs?: number
 }
 
@@ -25,9 +25,11 @@ export function watchFolders({ look, lost, settleMs = 200 }: FolderWatchDeps): (
   let again = false
 
   function noticed(): void {
-    if (closed) return
-    clearTimeout(timer)
-    timer = setTimeout(() => void lookOnce(), settleMs)
+    if (closed || timer !== undefined) return
+    timer = setTimeout(() => {
+      timer = undefined
+      void lookOnce()
+    }, settleMs)
   }
 
   /** One at a time: what changes meanwhile is looked at afterwards. */

@@ -41,22 +41,20 @@ function setUp(document: object = {}) {
   return { vault, source, audiences, list, failure, read: (path: string) => source.read(path, signal), ...clock }
 }
 
-for (const pages of [false, true])
-  secretSourceContract(pages ? 'vault, of OpenBao' : 'vault', async () => {
-    const { vault, source } = setUp()
-    vault.pages = pages
-    return {
-      source,
-      put: (path, value) => vault.put(path, { value }),
-      remove: vault.purge,
-      contentOf: (value) => ({ kind: 'fields', fields: { value } }),
-      breakDown: () => {
-        vault.engine = { type: 'kv', options: null }
-        vault.fault = ({ url }) => (url.includes('/data/') ? errorsOf(500, 'internal error') : undefined)
-      },
-      close: async () => {},
-    }
-  })
+secretSourceContract('vault', async () => {
+  const { vault, source } = setUp()
+  return {
+    source,
+    put: (path, value) => vault.put(path, { value }),
+    remove: vault.purge,
+    contentOf: (value) => ({ kind: 'fields', fields: { value } }),
+    breakDown: () => {
+      vault.engine = { type: 'kv', options: null }
+      vault.fault = ({ url }) => (url.includes('/data/') ? errorsOf(500, 'internal error') : undefined)
+    },
+    close: async () => {},
+  }
+})
 
 describe('where it goes', () => {
   test('only to the host of address, with the authorities of ca_file', () => {
@@ -86,20 +84,7 @@ describe('where it goes', () => {
     vault.put('a/b/c', {})
     vault.permitted = 'a/'
     expect(await list('a/b')).toEqual(['a/b/c'])
-    expect(vault.asked.slice(2)).toEqual([
-      'GET secret/metadata/a/?list=true&limit=1000',
-      'GET secret/metadata/a/b/?list=true&limit=1000',
-    ])
-  })
-
-  test('a thousand names in one folder are asked for twice where pages are unknown, and listed once', async () => {
-    const { vault, list } = setUp()
-    for (let index = 0; index < 1000; index++) vault.put(`a/${index}`, {})
-    expect(await list('a/')).toHaveLength(1000)
-    expect(vault.asked.slice(2)).toEqual([
-      'GET secret/metadata/a/?list=true&limit=1000',
-      'GET secret/metadata/a/?list=true&limit=1000&after=999',
-    ])
+    expect(vault.asked.slice(2)).toEqual(['GET secret/metadata/a/?list=true', 'GET secret/metadata/a/b/?list=true'])
   })
 
   test.each(['.', '..', 'a/../b', 'a/.'])('a name out of dots is never asked for: %s', async (path) => {

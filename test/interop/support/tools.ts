@@ -45,6 +45,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/spire-follows-us.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-oidc.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-upstream.test.ts': ['go', 'flock', 'gcc', 'openssl'],
+  'test/interop/vault.test.ts': ['go', 'flock'],
 }
 
 /** @throws {Error} with `CI=true`, when anything would be left out */

@@ -19,6 +19,8 @@ export interface Vault {
   readonly api: (path: string, wanted?: Wanted) => Promise<Got>
   /** As {@link api}. @throws {Error} unless it is a success */
   readonly must: (path: string, wanted?: Wanted) => Promise<Got>
+  /** Mounts a KV v2 engine. */
+  readonly mountKv: (mount: string) => Promise<void>
   readonly seal: () => Promise<void>
   readonly unseal: () => Promise<void>
 }
@@ -60,12 +62,22 @@ export async function startVault(stack: AsyncDisposableStack): Promise<Vault> {
   token = root
   const unseal = async () => {
     await must('sys/unseal', { json: { key: keys[0] } })
-    await poll('Vault is active', 20_000, async () => ((await api('sys/health')).status === 200 ? true : undefined), 50)
+    await poll('Vault is active', 20_000, async () => (await api('sys/health')).status === 200 || undefined, 50)
   }
   await unseal()
-  await must('sys/mounts/secret', { json: { type: 'kv', options: { version: '2' } } })
-  await upgraded(api)
-  return { origin, caFile: files.ca, api, must, unseal, seal: async () => void (await must('sys/seal', { json: {} })) }
+  const mountKv = async (mount: string) => {
+    await must(`sys/mounts/${mount}`, { json: { type: 'kv', options: { version: '2' } } })
+    // A new engine says for a moment that it is being upgraded.
+    await poll(
+      'the engine is ready',
+      20_000,
+      async () => (await api(`${mount}/config`)).status === 200 || undefined,
+      20,
+    )
+  }
+  await mountKv('secret')
+  const seal = async () => void (await must('sys/seal', { json: {} }))
+  return { origin, caFile: files.ca, api, must, mountKv, seal, unseal }
 }
 
 async function initialize(api: Vault['api'], alive: () => void) {
@@ -75,16 +87,6 @@ async function initialize(api: Vault['api'], alive: () => void) {
     return got?.status === 200 ? (got.json as { keys: string[]; root_token: string }) : undefined
   })
   return { keys, root }
-}
-
-/** A new engine says for a moment that it is being upgraded. */
-async function upgraded(api: Vault['api']): Promise<void> {
-  await poll(
-    'the engine is ready',
-    20_000,
-    async () => ((await api('secret/config')).status === 200 ? true : undefined),
-    50,
-  )
 }
 
 function serverConfig(input: {
