@@ -25,6 +25,8 @@ export type OpenedVault = Omit<OpenedSource, 'document'> & { readonly document: 
 
 /** A sync reads several secrets at a time. */
 const connections = 16
+/** A folder of some hundred thousand names, which Vault lists at once. */
+const maxBytes = 16 * 1024 * 1024
 
 export function createVaultSource({ name, document, token }: OpenedVault, deps: VaultSourceDeps): SecretSource {
   const place = placeOf(document)
@@ -32,6 +34,7 @@ export function createVaultSource({ name, document, token }: OpenedVault, deps: 
   const client = deps.connect({
     hosts: [new URL(address).hostname],
     connections,
+    maxBytes,
     ...(caFile !== undefined && { caFile }),
   })
   const session = createVaultSession(place, {

@@ -59,7 +59,7 @@ secretSourceContract('vault', async () => {
 describe('where it goes', () => {
   test('only to the host of address, with the authorities of ca_file', () => {
     const { vault } = setUp({ ca_file: '/ca.pem' })
-    expect(vault.places).toEqual([{ hosts: ['vault.example.org'], connections: 16, caFile: '/ca.pem' }])
+    expect(vault.places).toMatchObject([{ hosts: ['vault.example.org'], caFile: '/ca.pem' }])
   })
 
   test('names go into the path as they are, and the namespace into its header', async () => {
