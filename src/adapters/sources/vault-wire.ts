@@ -31,6 +31,8 @@ export interface VaultToken {
 
 /** A version that can be read. */
 export interface VaultVersion {
+  /** From 1. */
+  readonly number: number
   /** Number and time: the numbers of a secret that is made anew begin again. */
   readonly revision: string
   readonly data: Members
@@ -125,8 +127,8 @@ export function readKeys(answer: HttpAnswer): readonly string[] {
 export function readVersion(answer: HttpAnswer): VaultVersion {
   const { data, metadata } = membersAt(answer, 'data') ?? {}
   const { version, created_time: time } = isJsonObject(metadata) ? metadata : {}
-  if (!isJsonObject(data) || !Number.isSafeInteger(version) || typeof time !== 'string') throw malformed('a reading')
-  return { revision: `${version}@${time}`, data }
+  if (!isJsonObject(data) || typeof version !== 'number' || typeof time !== 'string') throw malformed('a reading')
+  return { number: version, revision: `${version}@${time}`, data }
 }
 
 /** Of a 404: the version was deleted or destroyed, which leaves its metadata. */

@@ -51,9 +51,9 @@ export function createVaultSource({ name, document, token }: OpenedVault, deps: 
       requirePath(path)
       const version = await engine.read(path, signal)
       if (version === undefined) return undefined
-      const { revision, data } = version
+      const { number, revision, data } = version
       if (hasLossyNumber(data)) throw unreadable(path, 'a whole number above 2^53 is not kept as it is: make it text')
-      return { path, revision, content: { kind: 'fields', fields: data } }
+      return { path, revision, version: `${number}`, content: { kind: 'fields', fields: data } }
     },
     async close() {
       await session.close()

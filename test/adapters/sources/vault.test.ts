@@ -193,6 +193,7 @@ describe('versions', () => {
     expect(await read('a')).toEqual({
       path: 'a',
       revision: '2@2026-11-23T07:09:42.000456789Z',
+      version: '2',
       content: { kind: 'fields', fields: { value: 'y' } },
     })
   })
