@@ -44,7 +44,7 @@ test.each(documents)('%s: configuration %i is one as it stands', (_page, _index,
 })
 
 test('there are parts of configurations to read', () => {
-  const wanted = ['README.md', 'docs/cloud-credentials.md', 'docs/configuration.md']
+  const wanted = ['README.md', 'docs/cloud-credentials.md', 'docs/configuration.md', 'docs/secret-sync.md']
   expect(parts.map(([page]) => page)).toEqual(expect.arrayContaining(wanted))
 })
 
