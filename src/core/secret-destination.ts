@@ -181,7 +181,7 @@ export interface DestinationErrorOptions extends ErrorOptions {
   readonly status?: number
   readonly requestId?: string
   readonly retryAfterSeconds?: number
-  /** What most likely helps. */
+  /** What most likely helps; the message has it as well. */
   readonly fix?: string
 }
 
