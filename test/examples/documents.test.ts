@@ -101,6 +101,11 @@ describe('docs/http-api.md', () => {
   })
 })
 
+test('docs/secret-sync.md has the policy of AWS that the example runs with', () => {
+  const [, policy = ''] = /```json\n(.*?)```/s.exec(read('docs/secret-sync.md')) ?? []
+  expect(JSON.parse(policy)).toEqual(JSON.parse(read('examples/05-secret-sync/aws-policy.json')))
+})
+
 test.each(pages)('%s: links within the project lead somewhere', (page) => {
   const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link]) => link ?? '')
   for (const link of links) expect([link, globSync(join(root, page, '..', link)).length]).toEqual([link, 1])

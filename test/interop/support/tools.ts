@@ -46,6 +46,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/spire-oidc.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-upstream.test.ts': ['go', 'flock', 'gcc', 'openssl'],
   'test/interop/vault.test.ts': ['go', 'flock'],
+  'test/interop/vault-sync.test.ts': ['go', 'flock'],
 }
 
 /** @throws {Error} with `CI=true`, when anything would be left out */
