@@ -27,11 +27,6 @@ MOD
     -ldflags '-s -w' -o part/vault github.com/hashicorp/vault
 }
 
-need go flock
-export GOTOOLCHAIN=local
-found_go=$(go env GOVERSION)
-if [ "$(printf 'go%s\n' "$oldest_go" "${found_go#go}" | sort -V | head -n 1)" != "go$oldest_go" ]; then
-  echo "vault.sh: Go $oldest_go or later is not installed, only ${found_go#go}" >&2
-  exit 3
-fi
+need flock
+need_go "$oldest_go"
 cached "vault-$version" build

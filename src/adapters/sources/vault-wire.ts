@@ -5,8 +5,8 @@
  * @see {@link https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2 KV v2}
  * @module
  */
-import { ProtocolError } from '../../protocol/errors.ts'
-import { isJsonObject, parseStrictJson } from '../../protocol/json.ts'
+import { isJsonObject } from '../../protocol/json.ts'
+import { readMembers } from '../exchangers/cloud-refusal.ts'
 import { type HttpAnswer, type HttpRequest, UpstreamError } from '../http-client.ts'
 
 /** Where in a server the secrets are, and how to get in. */
@@ -146,17 +146,6 @@ export function readErrors(answer: HttpAnswer): readonly string[] | undefined {
 function membersAt(answer: HttpAnswer, name: string): Members | undefined {
   const value = readMembers(answer)?.[name]
   return isJsonObject(value) ? value : undefined
-}
-
-/** Undefined where the text is no object of strict JSON. */
-function readMembers({ text }: HttpAnswer): Members | undefined {
-  try {
-    const value = parseStrictJson(text)
-    return isJsonObject(value) ? value : undefined
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined
-    throw error
-  }
 }
 
 function malformed(what: string): UpstreamError {
