@@ -10,6 +10,17 @@ need() {
   done
 }
 
+# need_go OLDEST: fails in one line where the Go that is installed is older, and lets it get no other one.
+need_go() {
+  need go
+  export GOTOOLCHAIN=local
+  found_go=$(go env GOVERSION)
+  if [ "$(printf 'go%s\n' "$1" "${found_go#go}" | sort -V | head -n 1)" != "go$1" ]; then
+    echo "$(basename "$0"): Go $1 or later is not installed, only ${found_go#go}" >&2
+    exit 3
+  fi
+}
+
 # cached NAME-VERSION FUNCTION: runs FUNCTION in an empty folder unless the part is there, and prints the
 # part's folder. What FUNCTION leaves in its subfolder `part` is the part.
 cached() {

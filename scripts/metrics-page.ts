@@ -13,14 +13,17 @@ export const labels: Readonly<Record<string, string>> = {
     '`jwt_svid`, `x509_svid`, `exchange`, `identities`, `kv.read` and so on, as in records; of the store what it was asked, such as `append_records`.',
   code: 'Code of the refusal, as in [answers](http-api.md#errors).',
   result:
-    '`ok` or `failed`; of look-ups `hit` or `miss`; of exchanges `exchanged`, `reused`, or how the cloud failed: `unreachable`, `throttled`, `expired_token`, `refused`; of reloads `applied` or `refused`.',
+    '`ok` or `failed`; of look-ups `hit` or `miss`; of exchanges `exchanged`, `reused`, or how the cloud failed: `unreachable`, `throttled`, `expired_token`, `refused`; of reloads `applied` or `refused`; of syncs how the run ended.',
   authenticator: 'Name of the authenticator in the configuration.',
   target: 'Name of the target in the configuration.',
   ring: '`x509`, or `jwt/` and the algorithm.',
-  state: '`prepared`, `active` or `retiring`. Of several in one state the last.',
+  state: '`prepared`, `active` or `retiring`. Of several in one state the last. Of syncs how a secret stands.',
   listener: '`main` or `bundle_endpoint`.',
   trust_domain: 'Name of the federated trust domain.',
   document: 'SHA-256 of the configuration document.',
+  sync: 'Name of the sync in the configuration.',
+  destination: 'Name of the destination in the configuration.',
+  change: 'What was done to a secret: `created`, `updated`, `deleted` and so on, as the plan of a sync says it.',
 }
 
 export function buildMetricsPage(): string {

@@ -21,11 +21,6 @@ build() {
     -o ../part/ ./cmd/spire-server ./cmd/spire-agent ./support/oidc-discovery-provider
 }
 
-need go flock gcc
-export GOTOOLCHAIN=local
-found_go=$(go env GOVERSION)
-if [ "$(printf 'go%s\n' "$oldest_go" "${found_go#go}" | sort -V | head -n 1)" != "go$oldest_go" ]; then
-  echo "spire.sh: Go $oldest_go or later is not installed, only ${found_go#go}" >&2
-  exit 3
-fi
+need flock gcc
+need_go "$oldest_go"
 cached "spire-$version" build

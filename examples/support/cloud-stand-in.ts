@@ -10,11 +10,11 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { CloudOptions, CloudServer } from '../../test/support/clouds/cloud-server.ts'
+import type { CloudOptions } from '../../test/support/clouds/cloud-server.ts'
 import type { Gateway, Places } from './gateway.ts'
 import { createLocalAuthority } from './local-authority.ts'
 
-export interface CloudStandIn<Cloud extends CloudServer> {
+export interface CloudStandIn<Cloud> {
   readonly cloud: Cloud
   /** PEM: the authority of all certificates of the run. */
   readonly caFile: string
@@ -27,8 +27,8 @@ export interface CloudStandIn<Cloud extends CloudServer> {
 /** As every `apostille.yaml` of these examples says it. */
 export const issuer = 'https://id.example.org'
 
-/** @param start Such as `startAwsSts`. */
-export async function startCloudStandIn<Cloud extends CloudServer>(
+/** @param start Such as `startAwsSts`, or what starts the doubles of several clouds. */
+export async function startCloudStandIn<Cloud>(
   folder: string,
   start: (options: CloudOptions) => Promise<Cloud>,
 ): Promise<CloudStandIn<Cloud>> {

@@ -17,7 +17,8 @@ export interface GatewayOptions {
   readonly configFile: string
   /** Holds the configuration of the run, and what Apostille keeps. */
   readonly folder: string
-  readonly cluster: Cluster
+  /** Absent: nothing of the configuration is of a cluster. */
+  readonly cluster?: Cluster | undefined
   /** What else of the configuration is of this run. */
   readonly places?: Places
 }
@@ -55,6 +56,7 @@ export interface KeptRecord {
   readonly spiffe_id?: string
   readonly rule?: string
   readonly target?: string
+  readonly details?: Readonly<Record<string, unknown>>
   readonly issued?: {
     readonly serial_number?: string
     readonly audience?: readonly string[]
@@ -96,7 +98,7 @@ export async function startGateway({ configFile, folder, cluster, places = [] }:
   }
 }
 
-interface Run extends Required<Pick<GatewayOptions, 'cluster' | 'places'>> {
+interface Run extends Pick<GatewayOptions, 'cluster'>, Required<Pick<GatewayOptions, 'places'>> {
   readonly port: number
   readonly url: string
 }
@@ -105,8 +107,10 @@ async function fillIn(file: string, { port, url, cluster, places }: Run): Promis
   const document = parseDocument(await readFile(file, 'utf8'))
   document.setIn(['issuer'], url)
   document.setIn(['listen', 'address'], `127.0.0.1:${port}`)
-  document.setIn(['authenticators', 'cluster', 'issuer'], cluster.issuer)
-  document.setIn(['authenticators', 'cluster', 'ca_file'], cluster.caFile)
+  if (cluster) {
+    document.setIn(['authenticators', 'cluster', 'issuer'], cluster.issuer)
+    document.setIn(['authenticators', 'cluster', 'ca_file'], cluster.caFile)
+  }
   for (const [path, value] of places) document.setIn(path, value)
   return document.toString()
 }

@@ -25,7 +25,8 @@ export interface Scene {
 
 export interface SceneOptions {
   readonly configFile: string
-  readonly accounts: readonly ServiceAccount[]
+  /** Of the workloads in the cluster; absent: there is no cluster. */
+  readonly accounts?: readonly ServiceAccount[]
   readonly narrator: Narrator
   /** Starts what must be there before Apostille, and says what the configuration is to have of it. */
   readonly prepare?: (stage: Stage) => Promise<Places>
@@ -61,9 +62,11 @@ async function setScene(options: SceneOptions, stack: AsyncDisposableStack): Pro
   const { configFile, accounts, narrator } = options
   const folder = await mkdtemp(join(tmpdir(), 'apostille-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
-  const cluster = await openCluster(folder, accounts)
-  stack.defer(() => cluster.close())
-  tellCluster(narrator, cluster)
+  const cluster = accounts && (await openCluster(folder, accounts))
+  if (cluster) {
+    stack.defer(() => cluster.close())
+    tellCluster(narrator, cluster)
+  }
   const start: Scene['start'] = ({ isQuiet = false, ...program }) => {
     const started = startProgram({ ...program, ...(!isQuiet && { onLine: narrator.output }) })
     stack.defer(() => started.stop())
@@ -76,15 +79,25 @@ async function setScene(options: SceneOptions, stack: AsyncDisposableStack): Pro
 
   return {
     folder,
-    cluster,
+    cluster: cluster ?? noCluster,
     gateway,
     start,
     workload: (serviceAccount) => ({
       APOSTILLE_SERVER: gateway.url,
       APOSTILLE_CA_FILE: gateway.caFile,
-      APOSTILLE_TOKEN_FILE: cluster.tokenFile(serviceAccount),
+      APOSTILLE_TOKEN_FILE: (cluster ?? noCluster).tokenFile(serviceAccount),
     }),
   }
+}
+
+const noCluster: Cluster = {
+  issuer: '',
+  caFile: '',
+  isStandIn: true,
+  tokenFile() {
+    throw new Error('this example has no cluster')
+  },
+  close: () => undefined,
 }
 
 function tellCluster(narrator: Narrator, { isStandIn, issuer }: Cluster): void {

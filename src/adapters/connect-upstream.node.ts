@@ -43,7 +43,7 @@ export function createConnectUpstream(deps: ConnectUpstreamDeps): ConnectUpstrea
 }
 
 function connect(place: UpstreamPlace, ca: string | undefined, deps: ConnectUpstreamDeps): HttpClient {
-  const { connections } = place
+  const { connections, maxBytes = deps.maxBytes } = place
   const fetch = createHttpsFetch({
     allowAddress: createAddressRule(place),
     ...(ca === undefined ? {} : { ca }),
@@ -53,7 +53,7 @@ function connect(place: UpstreamPlace, ca: string | undefined, deps: ConnectUpst
     fetch,
     close: fetch.close,
     ...(deps.deadlineMs === undefined ? {} : { deadlineMs: deps.deadlineMs }),
-    ...(deps.maxBytes === undefined ? {} : { maxBytes: deps.maxBytes }),
+    ...(maxBytes === undefined ? {} : { maxBytes }),
   })
 }
 

@@ -33,11 +33,13 @@ export class UpstreamError extends Error {
   }
 }
 
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
 export interface HttpRequest {
   /** https, without user or password. */
   readonly url: string
   /** `GET` by default. */
-  readonly method?: 'GET' | 'POST'
+  readonly method?: HttpMethod
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
   /** Whether it may be sent again when a kept connection turns out to be dead; true for `GET` by default. */
@@ -65,7 +67,7 @@ export interface HttpClient {
 export type Fetch = (url: string, init: FetchInit) => Promise<Response>
 
 export interface FetchInit {
-  readonly method: 'GET' | 'POST'
+  readonly method: HttpMethod
   readonly headers: Record<string, string>
   readonly body?: string
   readonly redirect: 'manual'
@@ -87,6 +89,8 @@ export interface UpstreamPlace {
    * more than what follows. Any number by default, of which a few are kept.
    */
   readonly connections?: number
+  /** Of one answer's body; what the runtime has for all upstreams by default. */
+  readonly maxBytes?: number
 }
 
 /** Port: what makes a client for one upstream, which each runtime does in its own way. */

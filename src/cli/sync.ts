@@ -149,11 +149,10 @@ export function formatDestination(name: string, document: DestinationDocument, n
 }
 
 /** One line: what of, what is wrong, and what helps. */
-export function formatFault({ kind, message, source, name, code, cloud_request_id: id, fix }: FaultDocument): string {
+export function formatFault({ kind, message, source, name, code, cloud_request_id: id }: FaultDocument): string {
   const where = name ?? (source && formatReference(source)) ?? ''
   const details = [code, id && `request ${id}`].filter(Boolean).join(', ')
-  const text = `${where}: ${kind.replaceAll('_', ' ')}${details === '' ? '' : ` (${details})`}: ${message}`
-  return oneLine(fix === undefined ? text : `${text}; ${fix}`)
+  return oneLine(`${where}: ${kind.replaceAll('_', ' ')}${details === '' ? '' : ` (${details})`}: ${message}`)
 }
 
 export function formatReference({ path, key }: ReferenceDocument): string {

@@ -278,7 +278,8 @@ async function chooseAction({ find }: Comparison, index: SyncIndex, push: Secret
   if (held === undefined) return 'create'
   if (held.ownership === 'ours') {
     if (held.holds(stamp.fingerprint)) return held.hasBasis(stamp.basis) ? 'current' : 'mark'
-    return held.state === 'whole' ? 'update' : 'repair'
+    // What is empty nobody edited: a write of ours was cut off.
+    return held.state === 'edited' ? 'repair' : 'update'
   }
   if (held.ownership === 'foreign') return 'foreign'
   // An edit may have dropped our stamp: a listing does not show it.

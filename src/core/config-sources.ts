@@ -30,6 +30,14 @@ const vault = z.strictObject({
 const directory = z.strictObject({
   type: z.literal('directory'),
   path,
+  /** Whether each file is a secret, or each folder with the files in it as its keys. */
+  secrets: z.enum(['files', 'folders']).default('files'),
+  /** Longest file that is read. */
+  max_bytes: z
+    .int()
+    .min(1)
+    .max(1024 * 1024)
+    .default(64 * 1024),
 })
 
 export const sourceSchema = z.discriminatedUnion('type', [vault, directory])

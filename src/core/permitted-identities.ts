@@ -1,5 +1,6 @@
 /**
- * Which identities the policies name for a target, as far as their conditions say so by literals.
+ * Which identities the configuration names for a target: its syncs, and whom policies name, as far as their conditions say
+ * so by literals.
  *
  * @module
  */
@@ -13,7 +14,10 @@ import type { Target } from './target.ts'
 import { isLiteral } from './template.ts'
 
 export interface PermittedIdentities {
-  /** Those that permits name one by one; of other trust domains only where the target says whom it acts as. */
+  /**
+   * Syncs that go there, which no policy is asked about, and those that permits name one by one; of other trust domains
+   * only where the target says whom it acts as.
+   */
   readonly named: readonly SpiffeId[]
   /** Permits whose conditions leave open for whom they are. */
   readonly open: readonly string[]
@@ -22,7 +26,7 @@ export interface PermittedIdentities {
 }
 
 type Named = Pick<Target, 'name' | 'type' | 'actsAs'>
-type Known = Pick<Configuration, 'policies' | 'rules' | 'trustDomain'>
+type Known = Pick<Configuration, 'policies' | 'rules' | 'syncs' | 'trustDomain'>
 
 /** Conditions beside those that name identities are passed over: somebody named may still be refused for them. */
 export function permittedIdentities(known: Known, target: Named): PermittedIdentities {
@@ -30,13 +34,21 @@ export function permittedIdentities(known: Known, target: Named): PermittedIdent
   const permits = applying
     .filter(({ effect }) => effect === 'permit')
     .map((policy) => ({ name: policy.name, identities: namedBy(policy, known, target.actsAs !== undefined) }))
-  const named = new Map(permits.flatMap(({ identities = [] }) => identities.map((id) => [id.uri, id] as const)))
+  const all = [...syncsOf(known, target), ...permits.flatMap(({ identities = [] }) => identities)]
+  const named = new Map(all.map((id) => [id.uri, id]))
   const forbiddenBy = applying.find(({ effect, when }) => effect === 'forbid' && when === undefined)?.name
   return {
     named: [...named.values()],
     open: permits.filter(({ identities }) => identities === undefined).map(({ name }) => name),
     ...(forbiddenBy !== undefined && { forbiddenBy }),
   }
+}
+
+function syncsOf({ syncs }: Known, { name }: Named): readonly SpiffeId[] {
+  const goThere = [...syncs.values()].filter(({ destinations }) =>
+    destinations.some(({ target }) => target.name === name),
+  )
+  return goThere.map(({ spiffeId }) => spiffeId)
 }
 
 function appliesTo({ operations, to, when }: Policy, { name, type }: Pick<Target, 'name' | 'type'>): boolean {

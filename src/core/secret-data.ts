@@ -39,7 +39,8 @@ export function decodeSecretData(bytes: Uint8Array): SecretData {
   return JSON.parse(new TextDecoder().decode(bytes)) as SecretData
 }
 
-function hasLossyNumber(value: unknown): boolean {
+/** Whether a whole number in it is none that JavaScript keeps as it is. */
+export function hasLossyNumber(value: unknown): boolean {
   if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value)
   return typeof value === 'object' && value !== null && Object.values(value).some(hasLossyNumber)
 }

@@ -16,7 +16,8 @@ export interface HeldSecret {
   /**
    * - `whole`: it holds what the stamp says, as far as can be seen without reading the value
    * - `edited`: somebody else gave it another value since
-   * - `empty`: there is no value to be read, as after a crash between creating a secret and its first version
+   * - `empty`: what the stamp says has not got there, as after a crash between creating a secret and its first version, or
+   *   between a version and its stamp
    */
   readonly state: 'whole' | 'edited' | 'empty'
 }
@@ -118,6 +119,8 @@ export type OpenDestination = (destination: OpenedDestination) => SecretDestinat
 export interface OpenedDestination {
   readonly name: string
   readonly document: DestinationDocument
+  /** Of the target, where it has one: the destination's by default. */
+  readonly targetRegion?: string
   /**
    * A credential that is good right now; asked for before each request, as it is had before mostly.
    *
@@ -178,7 +181,7 @@ export interface DestinationErrorOptions extends ErrorOptions {
   readonly status?: number
   readonly requestId?: string
   readonly retryAfterSeconds?: number
-  /** What most likely helps. */
+  /** What most likely helps; the message has it as well. */
   readonly fix?: string
 }
 

@@ -16,8 +16,7 @@ export function describeFailure(error: unknown): string | undefined {
   if (error instanceof DestinationError || error instanceof SourceError) {
     const { kind, code, status, requestId, message } = error
     const where = [code, status === undefined ? '' : `HTTP ${status}`, requestId && `request ${requestId}`]
-    const fix = error instanceof DestinationError && error.fix !== undefined ? `; ${error.fix}` : ''
-    return `${kind} (${where.filter(Boolean).join(', ')}): ${message}${fix}`
+    return `${kind} (${where.filter(Boolean).join(', ')}): ${message}`
   }
   if (error instanceof Refusal) return error.reason
   return error instanceof StoreError ? error.message : undefined

@@ -65,7 +65,12 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
     digests ??= await openSyncDigests(deps.store, deps.keys)
     const { name, document, target } = destination
     const owner = ownerOf(deps.configured().config.trustDomain, sync, destination, digests)
-    const adapter = deps.openDestination({ name, document, credential: () => credentials.forTarget(sync, target) })
+    const adapter = deps.openDestination({
+      name,
+      document,
+      credential: () => credentials.forTarget(sync, target),
+      ...(target.document.type === 'aws' && { targetRegion: target.document.region }),
+    })
     try {
       return await work({ sync, destination, source: sources.of(sync), adapter, digests, owner, signal })
     } finally {

@@ -118,6 +118,11 @@ export function syncId(trustDomain: TrustDomain, name: string): SpiffeId {
   return buildSpiffeId(trustDomain, `/apostille/sync/${name}`)
 }
 
+/** Whether it is the ID of a sync, which is no workload. */
+export function isSyncId(syncs: SyncSet, { uri }: SpiffeId): boolean {
+  return [...syncs.values()].some(({ spiffeId }) => spiffeId.uri === uri)
+}
+
 function commonPrefix([first = '', ...rest]: readonly string[]): string {
   let length = first.length
   for (const text of rest) while (!text.startsWith(first.slice(0, length))) length -= 1

@@ -20,6 +20,7 @@ import { bareSubject } from './policy.ts'
 import type { RecordEntry } from './record.ts'
 import { Refusal } from './refusal.ts'
 import { isReservedPath } from './spiffe-path.ts'
+import { isSyncId } from './sync.ts'
 import type { Target } from './target.ts'
 
 export interface TryExchangeDeps extends MintDeps, Pick<ObtainerDeps, 'exchangeAtCloud' | 'deadline' | 'monotonicMs'> {
@@ -87,7 +88,7 @@ function refuse(code: 'not_found' | 'malformed_request', detail: string): Refusa
 }
 
 function grantTrial(
-  { trustDomain }: Pick<Configuration, 'trustDomain'>,
+  { trustDomain, syncs }: Pick<Configuration, 'trustDomain' | 'syncs'>,
   target: Target,
   spiffeId: SpiffeId | undefined,
   now: Date,
@@ -96,8 +97,12 @@ function grantTrial(
   if (caller === undefined)
     throw refuse('malformed_request', 'spiffe_id: this target acts as its caller, so say whose exchange to try')
   const acting = target.actsAs ?? caller
-  if (acting.trustDomain !== trustDomain || acting.path === '' || isReservedPath(acting.path))
-    throw refuse('malformed_request', `spiffe_id: expected a workload's of our own trust domain, ${trustDomain}`)
+  const isWorkload = acting.trustDomain === trustDomain && acting.path !== '' && !isReservedPath(acting.path)
+  if (!isWorkload && !isSyncId(syncs, acting))
+    throw refuse(
+      'malformed_request',
+      `spiffe_id: expected a workload's of our own trust domain, ${trustDomain}, or a sync's`,
+    )
   const subject = bareSubject(caller)
   const request = { operation: 'exchange', time: now, audience: target.audience } as const
   try {

@@ -134,7 +134,7 @@ function findUnpermitted(config: Configuration, target: Target, caller: SpiffeId
     return [
       findError(
         'nobody_permitted',
-        'no policy permits anybody to exchange there',
+        'no policy permits anybody to exchange there, and no sync goes there',
         `add a policy: {permit: exchange, to: ${target.name}, when: …}`,
       ),
     ]

@@ -12,6 +12,7 @@ import type { Finding } from '../core/finding.ts'
 import { algorithmFor } from '../core/obtain-credential.ts'
 import { permittedIdentities } from '../core/permitted-identities.ts'
 import { isReservedPath } from '../core/spiffe-path.ts'
+import { isSyncId } from '../core/sync.ts'
 import type { Target } from '../core/target.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { buildSpiffeId, parseSpiffeId, type SpiffeId } from '../protocol/spiffe-id.ts'
@@ -146,10 +147,14 @@ function actingSubjects(config: Configuration, target: Target, as: readonly stri
 }
 
 /** @throws {TargetSetupError} `subject_malformed` */
-export function readSubject({ trustDomain }: Pick<Configuration, 'trustDomain'>, text: string): SpiffeId {
+export function readSubject(
+  { trustDomain, syncs }: Pick<Configuration, 'trustDomain' | 'syncs'>,
+  text: string,
+): SpiffeId {
   const spiffeId = parse(text, () => (text.startsWith('/') ? buildSpiffeId(trustDomain, text) : parseSpiffeId(text)))
+  if (isSyncId(syncs, spiffeId)) return spiffeId
   if (spiffeId.trustDomain === trustDomain && spiffeId.path !== '' && !isReservedPath(spiffeId.path)) return spiffeId
-  throw malformedSubject(`no workload of ${trustDomain} is called ${spiffeId.uri}`)
+  throw malformedSubject(`no workload and no sync of ${trustDomain} is called ${spiffeId.uri}`)
 }
 
 function parse(text: string, read: () => SpiffeId): SpiffeId {
@@ -174,7 +179,7 @@ function namedSubjects(config: Configuration, target: Target): readonly SpiffeId
   if (open.length === 0 && named.length > 0) return named
   const why =
     open.length === 0
-      ? 'no policy permits anybody to exchange there'
+      ? 'no sync goes there, and no policy permits anybody to exchange there'
       : `the policies leave open who that is (${open.join(', ')})`
   throw new TargetSetupError(
     'subject_unknown',

@@ -73,7 +73,7 @@ test('problems are told with what helps, and end with 1', async () => {
   world.source.set('d', { key: 'k' })
   world.clouds.aws.onRequest = (request) => {
     const more = { code: 'AccessDenied', requestId: 'q-1', fix: 'permit CreateSecret' }
-    if (request === 'write') throw new DestinationError('forbidden', 'not permitted', more)
+    if (request === 'write') throw new DestinationError('forbidden', 'not permitted; permit CreateSecret', more)
   }
   const line = 'd: forbidden (AccessDenied, request q-1): not permitted; permit CreateSecret\n'
   const applied = await sync('apply', 'payments')

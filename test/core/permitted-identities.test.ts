@@ -4,7 +4,7 @@ import { permittedIdentities } from '../../src/core/permitted-identities.ts'
 
 const roleArn = 'arn:aws:iam::123456789012:role/payments'
 
-function permitted(policies: readonly object[], actsAs?: string) {
+function permitted(policies: readonly object[], actsAs?: string, syncs: object = {}) {
   const aws = { type: 'aws', role_arn: roleArn, region: 'eu-west-1', ...(actsAs !== undefined && { acts_as: actsAs }) }
   const config = parseConfiguration(
     JSON.stringify({
@@ -20,6 +20,11 @@ function permitted(policies: readonly object[], actsAs?: string) {
         { name: 'vm', spiffe_id: '/vm/${proof.name}', from: 'first' },
       ],
       targets: { s3: aws, other: aws },
+      destinations: {
+        there: { type: 'aws-secrets-manager', target: 's3' },
+        elsewhere: { type: 'aws-secrets-manager', target: 'other' },
+      },
+      syncs,
       policies,
     }),
   )
@@ -37,6 +42,15 @@ const permit = (when?: string, more: object = {}) => ({
   ...more,
 })
 const id = (path: string) => `spiffe://example.org${path}`
+
+test('syncs that go there are named, whatever policies say', () => {
+  const to = (...destinations: string[]) => ({ paths: ['a/*'], destinations })
+  const syncs = { one: to('there'), two: to('elsewhere', 'there'), three: to('elsewhere') }
+  expect(permitted([permit("identity.path == '/a'")], undefined, syncs)).toEqual({
+    named: ['/apostille/sync/one', '/apostille/sync/two', '/a'].map(id),
+    open: [],
+  })
+})
 
 test.each<[string, string | undefined, readonly string[], readonly string[]]>([
   ['an ID', "identity.spiffe_id == 'spiffe://example.org/a'", ['/a'], []],

@@ -433,7 +433,7 @@ describe('a plan', () => {
   test('tells what a destination fails at', async () => {
     const world = await createSyncWorld()
     world.clouds.aws.onRequest = () => {
-      throw new DestinationError('forbidden', 'not permitted', { code: 'AccessDenied', fix: 'permit it' })
+      throw new DestinationError('forbidden', 'not permitted; permit it', { code: 'AccessDenied', fix: 'permit it' })
     }
     const { planned } = await planOf(world.createProcess())
     expect(planned).toEqual({ aws: { state: 'failed', error: 'forbidden (AccessDenied): not permitted; permit it' } })

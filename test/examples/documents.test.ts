@@ -44,7 +44,7 @@ test.each(documents)('%s: configuration %i is one as it stands', (_page, _index,
 })
 
 test('there are parts of configurations to read', () => {
-  const wanted = ['README.md', 'docs/cloud-credentials.md', 'docs/configuration.md']
+  const wanted = ['README.md', 'docs/cloud-credentials.md', 'docs/configuration.md', 'docs/secret-sync.md']
   expect(parts.map(([page]) => page)).toEqual(expect.arrayContaining(wanted))
 })
 
@@ -99,6 +99,11 @@ describe('docs/http-api.md', () => {
     expect(samples.length).toBeGreaterThan(3)
     for (const sample of samples) expect(() => JSON.parse(sample)).not.toThrow()
   })
+})
+
+test('docs/secret-sync.md has the policy of AWS that the example runs with', () => {
+  const [, policy = ''] = /```json\n(.*?)```/s.exec(read('docs/secret-sync.md')) ?? []
+  expect(JSON.parse(policy)).toEqual(JSON.parse(read('examples/05-secret-sync/aws-policy.json')))
 })
 
 test.each(pages)('%s: links within the project lead somewhere', (page) => {

@@ -1,4 +1,6 @@
 /** What is printed is set up at clouds that check what real ones check: then exactly this target works. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { describeTrust, type TargetSetupError, type TrustReport } from '../../src/runtime/target-setup.node.ts'
@@ -346,6 +348,31 @@ test.each<[string, string, { as?: readonly string[] }, TargetSetupError['code']]
     ? describeTrust({ configFile, type, target, as: [], managedIdentity: false })
     : describeTarget(target, more)
   await expect(asked).rejects.toThrow(expect.objectContaining({ name: 'TargetSetupError', code }))
+})
+
+test('a sync acts where no policy permits anybody', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sync-setup-'))
+  const configFile = join(folder, 'apostille.yaml')
+  await writeFile(
+    configFile,
+    JSON.stringify({
+      trust_domain: 'example.org',
+      issuer: 'https://id.example.org',
+      listen: { address: '127.0.0.1:8443' },
+      store: 'sqlite:./apostille.db',
+      seal: { file: './seal.key' },
+      targets: { secrets: { type: 'aws', role_arn: roleArn, region: 'eu-west-1' } },
+      destinations: { there: { type: 'aws-secrets-manager', target: 'secrets' } },
+      syncs: { team: { paths: ['team/*'], destinations: ['there'] } },
+    }),
+  )
+  const describe = (...as: string[]) =>
+    describeTrust({ configFile, type: 'aws', target: 'secrets', as, managedIdentity: false })
+  const team = 'spiffe://example.org/apostille/sync/team'
+  expect((await describe()).subjects).toEqual([team])
+  expect((await describe('/apostille/sync/team')).subjects).toEqual([team])
+  await expect(describe('/apostille/sync/other')).rejects.toMatchObject({ code: 'subject_malformed' })
+  await rm(folder, { recursive: true })
 })
 
 test('what is shared with another target is told', async () => {

@@ -16,6 +16,7 @@ import {
 } from '@aws-sdk/client-sts'
 import { type CloudAnswer, CloudError, type CloudExchange, type ExchangeAtCloud } from '../../core/cloud.ts'
 import type { AwsTargetDocument } from '../../core/config-targets.ts'
+import { awsEndpoint } from '../aws-endpoint.ts'
 import type { HttpAnswer } from '../http-client.ts'
 import { buildCloudError, buildMalformedError, cleanId, type Fix, secretOf } from './cloud-refusal.ts'
 import type { CloudDeps } from './index.ts'
@@ -24,7 +25,7 @@ import { createWire, type Wire } from './wire.ts'
 export function createAwsExchange({ clients, now }: CloudDeps): ExchangeAtCloud {
   return async (exchange) => {
     const document = exchange.target.document as AwsTargetDocument
-    const endpoint = document.endpoint ?? regionalEndpoint(document.region)
+    const endpoint = document.endpoint ?? awsEndpoint('sts', document.region)
     const wire = createWire(clients.of(exchange.target, [endpoint]), exchange.signal)
     const sts = createStsClient(document.region, endpoint, wire)
     try {
@@ -47,21 +48,6 @@ export function buildAssumeRole({ target, token, sessionName }: CloudExchange): 
     ...(document.session_policy !== undefined && { Policy: document.session_policy }),
     ...(arns.length > 0 && { PolicyArns: arns }),
   }
-}
-
-/** Names of STS in partitions whose regions say so; `amazonaws.com` has the others. */
-const suffixes: readonly (readonly [RegExp, string])[] = [
-  [/^cn-/, 'amazonaws.com.cn'],
-  [/^eusc-/, 'amazonaws.eu'],
-  [/^us-iso-/, 'c2s.ic.gov'],
-  [/^us-isob-/, 'sc2s.sgov.gov'],
-  [/^eu-isoe-/, 'cloud.adc-e.uk'],
-  [/^us-isof-|^eu-isof-/, 'csp.hci.ic.gov'],
-]
-
-export function regionalEndpoint(region: string): string {
-  const [, suffix = 'amazonaws.com'] = suffixes.find(([pattern]) => pattern.test(region)) ?? []
-  return `https://sts.${region}.${suffix}`
 }
 
 /**

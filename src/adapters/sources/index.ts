@@ -3,21 +3,24 @@
  *
  * @module
  */
-import type { JoinEqual } from '../../core/cloud.ts'
-import { type OpenSource, SourceError } from '../../core/secret-source.ts'
-import type { Telemetry } from '../../core/telemetry.ts'
-import type { ConnectUpstream } from '../http-client.ts'
+import type { SourceDocument } from '../../core/config-sources.ts'
+import type { OpenedSource, OpenSource, SecretSource } from '../../core/secret-source.ts'
+import { createDirectorySource, type DirectorySourceDeps } from './directory.node.ts'
+import { createVaultSource, type VaultSourceDeps } from './vault.ts'
 
-export interface SourceDeps {
-  readonly connect: ConnectUpstream
-  readonly joinEqual: JoinEqual
-  readonly telemetry: Pick<Telemetry, 'log'>
-  readonly now: () => Date
-  readonly monotonicMs: () => number
+export type SourceDeps = VaultSourceDeps & DirectorySourceDeps
+
+type Row<Type extends SourceDocument['type']> = (
+  source: OpenedSource & { readonly document: Extract<SourceDocument, { type: Type }> },
+  deps: SourceDeps,
+) => SecretSource
+
+const table: { readonly [Type in SourceDocument['type']]: Row<Type> } = {
+  vault: createVaultSource,
+  directory: createDirectorySource,
 }
 
-export function createOpenSource(_deps: SourceDeps): OpenSource {
-  return ({ document: { type } }) => {
-    throw new SourceError('refused', `this build has no source of type ${type}`, { code: 'no_adapter' })
-  }
+export function createOpenSource(deps: SourceDeps): OpenSource {
+  return (source) =>
+    (table[source.document.type] as (source: OpenedSource, deps: SourceDeps) => SecretSource)(source, deps)
 }

@@ -9,6 +9,7 @@ import type { AwsTargetDocument } from '../../core/config-targets.ts'
 import { type Finding, findError, findWarning } from '../../core/finding.ts'
 import type { Target } from '../../core/target.ts'
 import { isLiteral } from '../../core/template.ts'
+import { awsEndpoint } from '../aws-endpoint.ts'
 import { formatHcl, formatHclObject, type HclObject, hclExpression, hclName } from './hcl.ts'
 import { formatAsciiJson, formatCommand, formatFile, quoteFlag, quoteWord, type TrustStep } from './shell.ts'
 import { type CloudTrust, namesOf, sharingTargets, type TrustFacts, type TrustInput } from './trust.ts'
@@ -23,7 +24,7 @@ export const awsTrust: CloudTrust = {
   findSharing: findSharedRole,
   async clockUrl({ document }) {
     const { endpoint, region } = document as AwsTargetDocument
-    return endpoint ?? (await import('../exchangers/aws.ts')).regionalEndpoint(region)
+    return endpoint ?? awsEndpoint('sts', region)
   },
 }
 

@@ -1,6 +1,6 @@
 import { STSClient } from '@aws-sdk/client-sts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { regionalEndpoint } from '../../../src/adapters/exchangers/aws.ts'
+import { awsEndpoint } from '../../../src/adapters/aws-endpoint.ts'
 import type { ClosableExchange } from '../../../src/adapters/exchangers/index.ts'
 import type { CloudErrorKind } from '../../../src/core/cloud.ts'
 import { exchangerContract } from '../../contracts/exchanger.ts'
@@ -86,7 +86,7 @@ test.each([
 ])('the endpoint of %s is the one that the library knows', (Region) => {
   const { config } = new STSClient({ region: Region })
   const { url } = config.endpointProvider({ Region, UseFIPS: false, UseDualStack: false, UseGlobalEndpoint: false })
-  expect(`${regionalEndpoint(Region)}/`).toBe(url.href)
+  expect(`${awsEndpoint('sts', Region)}/`).toBe(url.href)
 })
 
 describe('at a cloud', () => {

@@ -35,6 +35,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/examples.test.ts': ['go', 'python', 'flock', 'gcc'],
   'test/interop/python.test.ts': ['python', 'flock'],
   'test/interop/cloud-python.test.ts': ['python', 'flock'],
+  'test/interop/moto.test.ts': ['python', 'flock'],
   'test/interop/cloud-kubernetes.test.ts': ['go', 'flock'],
   'test/interop/console.test.ts': ['chromium'],
   'test/interop/openssl.test.ts': ['openssl'],
@@ -47,6 +48,8 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/spire-follows-us.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-oidc.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-upstream.test.ts': ['go', 'flock', 'gcc', 'openssl'],
+  'test/interop/vault.test.ts': ['go', 'flock'],
+  'test/interop/vault-sync.test.ts': ['go', 'flock'],
 }
 
 /** @throws {Error} with `CI=true`, when anything would be left out */

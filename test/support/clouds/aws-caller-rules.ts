@@ -1,5 +1,5 @@
 /**
- * What STS checks of a signed `GetCallerIdentity`.
+ * What a service of AWS checks of a signed request, in the words of STS.
  *
  * @module
  */
@@ -19,6 +19,8 @@ export interface AwsCallerContext {
   readonly version: string | null
   readonly signature: AwsSignature | undefined
   readonly now: Date
+  /** Of the credential's scope, such as `sts`. */
+  readonly service: string
   /** That the endpoint serves; undefined where its host does not say. */
   readonly region: string | undefined
 }
@@ -102,8 +104,10 @@ export const awsSignedRules: readonly Rule<AwsSignedContext, AwsProblem>[] = [
   {
     name: 'caller_scope_service',
     source: troublePage,
-    check: ({ signature: { credential } }) =>
-      credential[3] === 'sts' ? undefined : mismatch("Credential should be scoped to correct service: 'sts'. "),
+    check: ({ signature: { credential }, service }) =>
+      credential[3] === service
+        ? undefined
+        : mismatch(`Credential should be scoped to correct service: '${service}'. `),
   },
   {
     name: 'caller_scope_region',

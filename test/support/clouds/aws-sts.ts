@@ -208,7 +208,7 @@ function issueSession({ state, now }: StsDeps, context: AwsRoleContext): AwsMemb
 function identifyCaller(deps: StsDeps, request: LoggedRequest, parameters: URLSearchParams): Outcome<AwsMembers> {
   const signature = readAwsSignature(request)
   const region = deps.region ?? regionOf(request.headers['host'] ?? '')
-  const asked = { request, version: parameters.get('Version'), signature, now: deps.now(), region }
+  const asked = { request, version: parameters.get('Version'), signature, now: deps.now(), service: 'sts', region }
   const unsigned = firstBroken(awsCallerRules, asked)
   if (unsigned || !signature) return { broken: unsigned ?? never('signature') }
 

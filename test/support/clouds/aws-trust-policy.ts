@@ -6,7 +6,7 @@
  * @module
  */
 
-type OneOrMore = string | readonly string[]
+export type OneOrMore = string | readonly string[]
 
 export interface TrustPolicy {
   readonly Version: '2012-10-17'
@@ -28,7 +28,7 @@ export interface TrustRequest {
   readonly values: ReadonlyMap<string, readonly string[]>
 }
 
-const listOf = (value: OneOrMore): readonly string[] => (typeof value === 'string' ? [value] : value)
+export const listOf = (value: OneOrMore): readonly string[] => (typeof value === 'string' ? [value] : value)
 
 export function statementsOf({ Statement }: TrustPolicy): readonly TrustStatement[] {
   return Array.isArray(Statement) ? Statement : [Statement as TrustStatement]
@@ -39,12 +39,15 @@ export function namesPrincipal(statement: TrustStatement, request: TrustRequest)
 }
 
 /** Names of actions are case-insensitive, and may hold wildcards. */
-export function namesAction(statement: TrustStatement, action: string): boolean {
+export function namesAction(statement: Pick<TrustStatement, 'Action'>, action: string): boolean {
   return listOf(statement.Action).some((pattern) => isLike(action.toLowerCase(), pattern.toLowerCase()))
 }
 
 /** The keys of conditions that do not hold, in lower case. */
-export function failingKeys(statement: TrustStatement, request: TrustRequest): readonly string[] {
+export function failingKeys(
+  statement: Pick<TrustStatement, 'Condition'>,
+  request: Pick<TrustRequest, 'values'>,
+): readonly string[] {
   return Object.entries(statement.Condition ?? {}).flatMap(([operator, keys]) =>
     Object.entries(keys)
       .filter(([key, wanted]) => !holds(operator, request.values.get(key.toLowerCase()), listOf(wanted)))
@@ -82,7 +85,7 @@ function holds(operator: string, values: readonly string[] | undefined, wanted: 
   return quantifier === 'ForAllValues:' ? values.every(fits) : values.some(fits)
 }
 
-function isLike(value: string, pattern: string): boolean {
+export function isLike(value: string, pattern: string): boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('*', '[^]*')

@@ -12,6 +12,8 @@ export interface CloudCall {
   /** What is undefined is left out. */
   readonly form?: Readonly<Record<string, string | undefined>>
   readonly json?: unknown
+  /** A body as it is. */
+  readonly text?: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -31,7 +33,8 @@ function typeOf({ form, json }: CloudCall): Readonly<Record<string, string>> {
   return json === undefined ? {} : { 'content-type': 'application/json' }
 }
 
-function bodyOf({ form, json }: CloudCall): string | undefined {
+function bodyOf({ form, json, text }: CloudCall): string | undefined {
+  if (text !== undefined) return text
   if (json !== undefined) return JSON.stringify(json)
   if (!form) return undefined
   const present = Object.entries(form).filter((entry): entry is [string, string] => entry[1] !== undefined)

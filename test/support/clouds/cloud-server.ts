@@ -34,8 +34,12 @@ export type QuickFault =
   | { readonly kind: 'throttle'; readonly retryAfterSeconds?: number }
   /** 503 by default; 500 is the cloud's internal error. */
   | { readonly kind: 'unavailable'; readonly status?: 500 | 502 | 503 | 504 }
-  /** The connection ends without an answer. */
+  /** The connection ends without an answer, and nothing was done. */
   | { readonly kind: 'reset' }
+  /** What was asked is done, and then the connection ends without an answer. */
+  | { readonly kind: 'lost' }
+  /** Somebody else acts in the last moment before the request is, and it gets the true answer. */
+  | { readonly kind: 'overtaken'; readonly act: () => void }
   /** 200 with a body that is no answer. */
   | { readonly kind: 'garbage'; readonly body?: string }
 
@@ -79,8 +83,10 @@ export interface CloudServer {
   /** A file with {@link ca}; gone after {@link close}. */
   readonly caFile: string
   readonly requests: LoggedRequest[]
-  /** The next answers fail so, after those that already wait to. Times: 1 by default. */
-  readonly inject: (fault: Fault, times?: number) => void
+  /** The next answers fail so, after those that already wait to. Times: 1 by default; of these requests alone. */
+  readonly inject: (fault: Fault, times?: number, of?: (request: LoggedRequest) => boolean) => void
+  /** Forgets what it was asked and how it is to fail. */
+  readonly calm: () => void
   readonly close: () => Promise<void>
 }
 
@@ -94,12 +100,17 @@ export interface CloudServerParts {
   readonly mayFail?: (request: LoggedRequest) => boolean
 }
 
+interface Waiting {
+  readonly fault: Fault
+  readonly of: ((request: LoggedRequest) => boolean) | undefined
+}
+
 const maxBodyBytes = 8 * 1024 * 1024
 
 export async function startCloudServer(parts: CloudServerParts): Promise<CloudServer> {
   const authority = parts.authority ?? (await createTestAuthority('cloud CA'))
   const requests: LoggedRequest[] = []
-  const faults: Fault[] = []
+  const faults: Waiting[] = []
   const server = await startHttpsServer(await authority.issue(), (incoming, response) => {
     answer(incoming, response).catch((error: unknown) => sendAnswer(response, brokenDouble(error)))
   })
@@ -107,19 +118,25 @@ export async function startCloudServer(parts: CloudServerParts): Promise<CloudSe
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const request = await readRequest(incoming, parts.now())
     requests.push(request)
-    const fault = (parts.mayFail?.(request) ?? true) ? await nextFault() : undefined
+    const fault = (parts.mayFail?.(request) ?? true) ? await nextFault(request) : undefined
     if (fault?.kind === 'reset') {
       incoming.socket.destroy()
       return
     }
+    if (fault?.kind === 'overtaken') fault.act()
     const made = await makeAnswer(fault, request)
+    if (fault?.kind === 'lost') {
+      incoming.socket.destroy()
+      return
+    }
     request.status = made.status
     if (made.refusedBy !== undefined) request.refusedBy = made.refusedBy
     sendAnswer(response, made)
   }
 
-  async function nextFault(): Promise<QuickFault | undefined> {
-    const fault = faults.shift()
+  async function nextFault(request: LoggedRequest): Promise<QuickFault | undefined> {
+    const found = faults.findIndex(({ of }) => of?.(request) ?? true)
+    const fault = found < 0 ? undefined : faults.splice(found, 1)[0]?.fault
     if (fault?.kind !== 'delay') return fault
     await wait(fault.ms, undefined, { ref: false })
     return fault.followedBy
@@ -140,7 +157,11 @@ export async function startCloudServer(parts: CloudServerParts): Promise<CloudSe
     ca: authority.ca,
     caFile,
     requests,
-    inject: (fault, times = 1) => void faults.push(...Array.from({ length: times }, () => fault)),
+    inject: (fault, times = 1, of) => void faults.push(...Array.from({ length: times }, () => ({ fault, of }))),
+    calm() {
+      requests.length = 0
+      faults.length = 0
+    },
     async close() {
       await server.close()
       rmSync(directory, { recursive: true, force: true })
@@ -168,7 +189,7 @@ async function readRequest(incoming: IncomingMessage, at: Date): Promise<LoggedR
 
 function readFields(type = '', body: string): Readonly<Record<string, string>> {
   if (/^application\/x-www-form-urlencoded/i.test(type)) return Object.fromEntries(new URLSearchParams(body))
-  if (!/^application\/json/i.test(type)) return {}
+  if (!/^application\/(?:json|x-amz-json-1\.1)/i.test(type)) return {}
   try {
     const members = Object.entries(JSON.parse(body) as Readonly<Record<string, unknown>>)
     return Object.fromEntries(members.map(([name, v]) => [name, typeof v === 'string' ? v : JSON.stringify(v)]))
