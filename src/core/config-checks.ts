@@ -12,6 +12,7 @@ import { type FederationPeerDocument, findPeerProblems, outlinePeer } from './co
 import { formatDuration } from './config-fields.ts'
 import type { ConfigurationDocument, RuleDocument } from './config-schema.ts'
 import type { Found } from './config-source.ts'
+import { findStoreProblems } from './config-store.ts'
 import { findTargetProblems, type TargetDocument } from './config-targets.ts'
 import { findFederationProblems } from './federation-peer.ts'
 import { formatListenAddress, isLocal, type ListenAddress } from './listen-address.ts'
@@ -21,7 +22,7 @@ export interface ReadableDocument
   extends Partial<
     Pick<
       ConfigurationDocument,
-      'trust_domain' | 'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'authorities'
+      'trust_domain' | 'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'store' | 'authorities'
     >
   > {
   readonly authenticators: ReadonlyMap<string, ConfigurationDocument['authenticators'][string]>
@@ -43,6 +44,7 @@ export function checkDocument(document: ReadableDocument): readonly Found[] {
   return [
     ...checkListeners(document),
     ...checkIssuer(document),
+    ...findStoreProblems(document.store),
     ...checkAuthenticators(document),
     ...findAwsProblems(document.authenticators),
     ...checkFederation(document),

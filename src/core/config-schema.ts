@@ -7,6 +7,7 @@ import * as z from 'zod'
 import { authenticatorSchema } from './config-authenticators.ts'
 import { federationSchema } from './config-federation.ts'
 import { durationField, issuerField, trustDomainField } from './config-fields.ts'
+import { storeField } from './config-store.ts'
 import { targetSchema } from './config-targets.ts'
 import { addressField, cidrField } from './listen-address.ts'
 
@@ -104,10 +105,7 @@ export const configurationSchema = z.strictObject({
       }),
     })
     .optional(),
-  store: z
-    .string()
-    .regex(/^sqlite:.+$/, 'expected sqlite:PATH')
-    .transform((text) => ({ kind: 'sqlite' as const, path: text.slice('sqlite:'.length) })),
+  store: storeField,
   seal: z.union(
     [
       z.strictObject({ file: path }),

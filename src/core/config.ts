@@ -161,7 +161,8 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
   const targets = Object.entries(asPlain(plain['targets'])).map(
     ([name, value]) => [name, readAs<TargetDocument>(targetSchema, value)] as const,
   )
-  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, authorities } = configurationSchema.shape
+  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, authorities } =
+    configurationSchema.shape
   const parts = {
     trust_domain: readAs(trust_domain, plain['trust_domain']),
     issuer: readAs(issuer, plain['issuer']),
@@ -169,6 +170,7 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
     admin: readAs(admin, plain['admin']),
     metrics: readAs(metrics, plain['metrics']),
     bundle_endpoint: readAs(bundle_endpoint, plain['bundle_endpoint']),
+    store: readAs(store, plain['store']),
     authorities: readAs(authorities, plain['authorities']),
   }
   return {

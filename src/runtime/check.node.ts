@@ -9,6 +9,7 @@ import { dirname, resolve } from 'node:path'
 import { LineCounter, type Node, parseDocument } from 'yaml'
 import { type Configuration, ConfigurationError, type Diagnostic, parseConfiguration } from '../core/config.ts'
 import type { ConfiguredPeer } from '../core/config-federation.ts'
+import { storeFiles } from '../core/config-store.ts'
 import { readDocument } from './configuration.node.ts'
 
 export interface CheckReport {
@@ -61,7 +62,8 @@ async function checkSealFile(
   folder: string,
   locate: ReturnType<typeof createLocator>,
 ): Promise<readonly Diagnostic[]> {
-  if (!('file' in seal) || (await problemOf(resolve(folder, store.path))) !== undefined) return []
+  if (!('file' in seal) || store.kind !== 'sqlite') return []
+  if ((await problemOf(resolve(folder, store.path))) !== undefined) return []
   const problem = await problemOf(resolve(folder, seal.file))
   if (problem === undefined) return []
   return [
@@ -69,7 +71,8 @@ async function checkSealFile(
   ]
 }
 
-function namedFiles({ listen, authorities, authenticators, federation, targets }: Configuration): readonly NamedFile[] {
+function namedFiles(config: Configuration): readonly NamedFile[] {
+  const { listen, store, authorities, authenticators, federation, targets } = config
   const tls = typeof listen.tls === 'string' ? [] : filesOf(['listen', 'tls'], listen.tls)
   const upstream = authorities.x509.upstream
     ? filesOf(['authorities', 'x509', 'upstream'], authorities.x509.upstream)
@@ -78,7 +81,8 @@ function namedFiles({ listen, authorities, authenticators, federation, targets }
   const ofTargets = [...targets].flatMap(([name, { document }]) =>
     document.ca_file === undefined ? [] : filesOf(['targets', name], { ca_file: document.ca_file }),
   )
-  return [...tls, ...upstream, ...ofAuthenticators, ...ofTargets, ...federation.flatMap(filesOfPeer)]
+  const ofStore = Object.values(storeFiles(store)).map((path) => ({ at: ['store'], path }))
+  return [...tls, ...ofStore, ...upstream, ...ofAuthenticators, ...ofTargets, ...federation.flatMap(filesOfPeer)]
 }
 
 function filesOfPeer({ trustDomain, bundleFile, endpoint }: ConfiguredPeer): readonly NamedFile[] {

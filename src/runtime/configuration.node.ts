@@ -71,7 +71,7 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
     admin: { ...admin, listen: address(admin.listen) },
     ...(metrics && { metrics: { ...metrics, listen: address(metrics.listen) } }),
     ...(bundle_endpoint && { bundle_endpoint: { ...bundle_endpoint, address: address(bundle_endpoint.address) } }),
-    store: { ...store, path: at(store.path) },
+    store: absoluteStore(store, at),
     seal: 'file' in seal ? { file: at(seal.file) } : seal,
     authorities: {
       ...authorities,
@@ -93,6 +93,15 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
       ]),
     ),
   }
+}
+
+function absoluteStore(store: Configuration['store'], at: (path: string) => string): Configuration['store'] {
+  if (store.kind === 'sqlite') return { ...store, path: at(store.path) }
+  const { password } = store
+  return absoluteFiles(
+    { ...store, ...(password && 'file' in password && { password: { file: at(password.file) } }) },
+    at,
+  )
 }
 
 /** Below other keys of a target stand names that the operator made up. */

@@ -24,7 +24,7 @@ export async function openStore(
   { purpose, env }: Pick<ServerSettings, 'purpose' | 'env'>,
   randomBytes: (size: number) => Uint8Array,
 ): Promise<OpenStore> {
-  const store = createSqliteStore({ path: config.store.path, trustDomain: config.trustDomain, purpose })
+  const store = await createStore(config, { purpose, env })
   try {
     const sealKey = await readSealKey({ seal: config.seal, env, storeIsEmpty: await isEmpty(store) })
     const keys = createSealedKeys({ sealKey, trustDomain: config.trustDomain, randomBytes })
@@ -33,6 +33,16 @@ export async function openStore(
     await store.close()
     throw error
   }
+}
+
+/** What the other kind of store needs is not loaded. */
+async function createStore(
+  { store, trustDomain }: Configuration,
+  { purpose, env }: Pick<ServerSettings, 'purpose' | 'env'>,
+): Promise<Store> {
+  if (store.kind === 'sqlite') return createSqliteStore({ path: store.path, trustDomain, purpose })
+  const { createPostgresStore } = await import('../adapters/stores/postgres.node.ts')
+  return createPostgresStore({ ...store, trustDomain, purpose, env })
 }
 
 async function isEmpty(store: Store): Promise<boolean> {

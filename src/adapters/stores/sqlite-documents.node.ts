@@ -4,12 +4,10 @@
  * @module
  */
 import type { DocumentChange, DocumentQuery, Store, StoredDocument } from '../../core/store.ts'
+import { lastCharacter, removedKey } from './document-names.ts'
 import { number, operation, type Tables, text } from './sqlite-tables.node.ts'
 
 type DocumentOperations = Pick<Store, 'readDocument' | 'listDocuments' | 'writeDocument' | 'deleteDocument'>
-
-/** Above every character of a name. */
-const lastCharacter = '\u{10ffff}'
 
 export function documentOperations(tables: Tables): DocumentOperations {
   const { file, db, trustDomain } = tables
@@ -62,9 +60,4 @@ export function createDocumentChanger({ db, trustDomain }: Tables): (change: Doc
     remember.run(trustDomain, removedKey(name), String(expected))
     return true
   }
-}
-
-/** In `meta`. The folder of a name is what stands up to its first slash. */
-function removedKey(name: string): string {
-  return `removed:${name.slice(0, name.indexOf('/') + 1) || name}`
 }
