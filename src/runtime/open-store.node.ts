@@ -16,6 +16,8 @@ export interface OpenStore {
   readonly store: Store
   readonly keys: KeyManager
   readonly recordKeys: RecordKeys
+  /** Whether other processes may have it open. */
+  readonly isShared: boolean
 }
 
 /** @throws {StoreError} @throws {SealKeyError} @throws {SealError} Nothing stays open, and nothing was overwritten */
@@ -28,7 +30,8 @@ export async function openStore(
   try {
     const sealKey = await readSealKey({ seal: config.seal, env, storeIsEmpty: await isEmpty(store) })
     const keys = createSealedKeys({ sealKey, trustDomain: config.trustDomain, randomBytes })
-    return { store, keys, recordKeys: await openRecordKeys(store, keys) }
+    const isShared = config.store.kind !== 'sqlite'
+    return { store, keys, recordKeys: await openRecordKeys(store, keys), isShared }
   } catch (error) {
     await store.close()
     throw error

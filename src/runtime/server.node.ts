@@ -10,7 +10,6 @@ import { createFileReader } from '../adapters/file-reader.node.ts'
 import type { ConnectUpstream } from '../adapters/http-client.ts'
 import { createJoinEqual } from '../adapters/join-equal.node.ts'
 import { createUpstreamFiles } from '../adapters/keys/upstream-files.node.ts'
-import { createRecordWriter } from '../adapters/stores/record-writer.node.ts'
 import type { RecordWriter, RefusalLimiter } from '../core/audit.ts'
 import { type Authorities, createAuthorities } from '../core/authorities.ts'
 import type { RingPlan } from '../core/authority-plan.ts'
@@ -19,7 +18,6 @@ import { createGateway, type Gateway } from '../core/gateway.ts'
 import { formatListenAddress } from '../core/listen-address.ts'
 import { createOperator } from '../core/operator.ts'
 import { createRecordKeeper } from '../core/record-keeper.ts'
-import { createRecords } from '../core/records.ts'
 import { createRefusalLimiter } from '../core/refusal-limiter.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
@@ -30,6 +28,7 @@ import { loadConfiguration, watchConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
 import { type NodeFederation, startFederation } from './federation.node.ts'
 import { type Listeners, openListeners } from './listeners.node.ts'
+import { openRecords } from './open-records.node.ts'
 import { type OpenStore, openStore } from './open-store.node.ts'
 import { createRandomPool } from './random-pool.node.ts'
 import { createReload } from './reload.node.ts'
@@ -59,10 +58,10 @@ interface Sources {
 }
 
 const refreshMs = 5_000
+/** What is signed with is good for a minute: after an outage it is to be read again at once. */
+const retryMs = 1_000
 const pollMs = 1_000
-const headMs = 60_000
 const stopDeadlineMs = 20_000
-const chain = 'main'
 
 /**
  * @throws {ConfigurationError} @throws {DocumentError} @throws {StoreError} @throws {SealKeyError} @throws {SealError}
@@ -101,12 +100,13 @@ interface Parts extends ServerDeps {
 
 async function assemble(parts: Parts): Promise<RunningServer> {
   const { settings, config, opened, sources, started, telemetry, metrics, admission } = parts
-  const { store, recordKeys } = opened
+  const { store } = opened
   let holder: ConfigurationHolder | undefined
   const authorities = createNodeAuthorities(parts, () => holder?.configured().config ?? config)
   await authorities.refresh()
-  const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
-  started.defer(writer.close)
+  const recorded = await openRecords({ ...sources, opened, telemetry, trustDomain: config.trustDomain })
+  const { writer, records } = recorded
+  started.defer(recorded.close)
   const federation = await startFederation({ ...sources, config, store, writer, telemetry, authorities })
   started.defer(federation.close)
   holder = createHolder(parts, authorities, federation)
@@ -140,7 +140,6 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     pause: (ms) => setTimeout(ms),
     deadline,
   })
-  const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain: config.trustDomain })
   const listeners = await openListeners({
     ...sources,
     config,
@@ -166,12 +165,12 @@ async function assemble(parts: Parts): Promise<RunningServer> {
   started.defer(() => listeners.close(0))
   const keepCounts = (all: boolean) => keepCountedRefusals(limiter, writer, sources.now(), all)
   const tasks: readonly Task[] = [
-    { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
+    { name: 'authorities', everyMs: refreshMs, retryMs, run: authorities.refresh },
     { name: 'federation', everyMs: refreshMs, run: federation.refresh },
     { name: 'polls of bundles', everyMs: pollMs, run: async () => void federation.poll() },
     { name: 'tls', everyMs: refreshMs, run: listeners.refreshTls },
     { name: 'counted refusals', everyMs: refreshMs, run: () => keepCounts(false) },
-    { name: 'head of the records', everyMs: headMs, run: records.signHeads },
+    ...recorded.tasks,
   ]
   const clockwork = startClockwork(tasks, telemetry)
   started.defer(clockwork.close)
@@ -197,7 +196,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       await orLog('keeping the counted refusals', () => keepCounts(true))
       await orLog('signing the head of the records', records.signHeads)
       await exchangeAtCloud.close()
-      await writer.close()
+      await orLog('closing the records', recorded.close)
       await holder?.close()
       await store.close()
       telemetry.log('info', 'stopped')
