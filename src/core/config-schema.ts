@@ -90,6 +90,11 @@ const limits = z.strictObject({
   per_identity: z.int().min(1).max(10_000_000).optional(),
 })
 
+/** What goes on while the store is away. */
+const outage = z.strictObject({
+  documents: durationField.default(86_400),
+})
+
 export const configurationSchema = z.strictObject({
   version: z.literal(1, { error: 'expected 1, the only version there is' }).default(1),
   trust_domain: trustDomainField,
@@ -106,6 +111,7 @@ export const configurationSchema = z.strictObject({
     })
     .optional(),
   store: storeField,
+  outage: outage.prefault({}),
   seal: z.union(
     [
       z.strictObject({ file: path }),

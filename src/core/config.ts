@@ -46,7 +46,7 @@ export class ConfigurationError extends Error {
 export interface Configuration
   extends Pick<
     ConfigurationDocument,
-    'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'store' | 'seal' | 'limits'
+    'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'store' | 'outage' | 'seal' | 'limits'
   > {
   /** SHA-256 of the text, lower-case hex: names the document that decided, in records. */
   readonly digest: string
@@ -92,7 +92,8 @@ function assemble(
   { rules, targets, policies }: Pick<Configuration, 'rules' | 'targets' | 'policies'>,
   warnings: readonly Diagnostic[],
 ): Configuration {
-  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, seal, limits, authorities } = document
+  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, outage, seal, limits, authorities } =
+    document
   return {
     digest: createHash('sha256').update(text).digest('hex'),
     trustDomain: trust_domain,
@@ -102,6 +103,7 @@ function assemble(
     ...(metrics && { metrics }),
     ...(bundle_endpoint && { bundle_endpoint }),
     store,
+    outage,
     seal,
     limits,
     authorities: {

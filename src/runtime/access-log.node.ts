@@ -28,6 +28,7 @@ const knownRoutes = new Set([
   '/token',
   '/livez',
   '/readyz',
+  '/readyz/documents',
 ])
 const kvFolder = /^\/v1\/kv\/(?:data|metadata|delete|undelete|destroy)\//
 const maxLoggedPath = 256

@@ -12,6 +12,7 @@ import { createFederation, type Federation, type FederationDeps, type Peer } fro
 import type { TrustDomain } from '../protocol/spiffe-id.ts'
 import { maxTrustBundleBytes } from '../protocol/trust-bundle.ts'
 import { DocumentError } from './configuration.node.ts'
+import { unlessReadOnly } from './unless-read-only.ts'
 
 export interface NodeFederation extends Federation {
   /** Takes the peers of a configuration, with their files read, before they are put into use. */
@@ -40,7 +41,7 @@ export async function startFederation(deps: NodeFederationDeps): Promise<NodeFed
     fetchBundle: createFetchBundle({ now: deps.now }),
     random: Math.random,
   })
-  await federation.refresh()
+  await unlessReadOnly(deps.telemetry, 'what is kept of federated trust domains', federation.refresh)
   return {
     ...federation,
     prepare: preparePeers,

@@ -172,7 +172,7 @@ function publicHandler(input: ListenersInput): Pick<ListenerOptions, 'handle' | 
 }
 
 /** A process that is busy is alive and ready: a probe that is shed would have it killed, or its share given to others. */
-const probes: ReadonlySet<string> = new Set(['/livez', '/readyz'])
+const probes: ReadonlySet<string> = new Set(['/livez', '/readyz', '/readyz/documents'])
 
 function refuseOverloaded(response: ServerResponse, path: string, requestId: string): void {
   const refusal = new Refusal('overloaded', 'too many requests at once')

@@ -10,6 +10,7 @@ import { createRecords, type Records, type RecordsDeps } from '../core/records.t
 import type { Telemetry } from '../core/telemetry.ts'
 import type { Task } from './clockwork.node.ts'
 import type { OpenStore } from './open-store.node.ts'
+import { unlessReadOnly } from './unless-read-only.ts'
 
 export interface OpenRecordsInput extends Pick<RecordsDeps, 'trustDomain' | 'now'> {
   readonly opened: OpenStore
@@ -40,7 +41,7 @@ export async function openRecords(input: OpenRecordsInput): Promise<OpenRecords>
   const chain = lease?.chain ?? (() => onlyChain)
   const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
   const records = createRecords({ ...input, store, writer, keys: recordKeys })
-  await lease?.renew()
+  if (lease) await unlessReadOnly(telemetry, 'a chain of records', lease.renew)
   return {
     writer,
     records,

@@ -33,6 +33,7 @@ import { type OpenStore, openStore } from './open-store.node.ts'
 import { createRandomPool } from './random-pool.node.ts'
 import { createReload } from './reload.node.ts'
 import type { ServerSettings } from './settings.ts'
+import { unlessReadOnly } from './unless-read-only.ts'
 
 export interface ServerDeps {
   readonly telemetry: Telemetry
@@ -103,7 +104,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
   const { store } = opened
   let holder: ConfigurationHolder | undefined
   const authorities = createNodeAuthorities(parts, () => holder?.configured().config ?? config)
-  await authorities.refresh()
+  await unlessReadOnly(telemetry, 'the rotation of authorities', authorities.refresh)
   const recorded = await openRecords({ ...sources, opened, telemetry, trustDomain: config.trustDomain })
   const { writer, records } = recorded
   started.defer(recorded.close)
@@ -227,6 +228,7 @@ function createNodeAuthorities(
     keys: opened.keys,
     telemetry,
     trustDomain: config.trustDomain,
+    publishedSeconds: () => current().outage.documents,
     issuer: () => current().issuer,
     plans: () => ringPlans(current()),
     upstream: () => {
