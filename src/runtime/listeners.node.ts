@@ -39,6 +39,8 @@ export interface ListenersInput extends Omit<AdminDeps, 'status'> {
   readonly now: () => Date
   /** Default: those of {@link AdmissionLimits}. */
   readonly admission?: Partial<AdmissionLimits>
+  /** Of the unix path of `listen`. Default 0o666 less the umask. */
+  readonly publicMode?: number
 }
 
 export interface Listeners {
@@ -61,6 +63,7 @@ export async function openListeners(input: ListenersInput): Promise<Listeners> {
   try {
     const main = await listen({
       address: config.listen.address,
+      ...(input.publicMode !== undefined && { mode: input.publicMode }),
       ...publicHandler(input),
       ...(tls && { tls: tls.current() }),
     })

@@ -40,6 +40,10 @@ export interface ServerDeps {
   readonly metrics: AdminDeps['metrics']
   /** Default: those of {@link AdmissionLimits}. */
   readonly admission?: Partial<AdmissionLimits>
+  /** An operator had this process reload. */
+  readonly reloaded?: () => void
+  /** Of the unix path of `listen`, where another process makes it. */
+  readonly publicMode?: number
 }
 
 export interface RunningServer {
@@ -100,7 +104,7 @@ interface Parts extends ServerDeps {
 }
 
 async function assemble(parts: Parts): Promise<RunningServer> {
-  const { settings, config, opened, sources, started, telemetry, metrics, admission } = parts
+  const { settings, config, opened, sources, started, telemetry, metrics, admission, reloaded, publicMode } = parts
   const { store } = opened
   let holder: ConfigurationHolder | undefined
   const authorities = createNodeAuthorities(parts, () => holder?.configured().config ?? config)
@@ -160,8 +164,13 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     telemetry,
     metrics,
     authorities,
-    reload: reload.run,
+    reload: async (requestId) => {
+      const outcome = await reload.run(requestId)
+      reloaded?.()
+      return outcome
+    },
     ...(admission && { admission }),
+    ...(publicMode !== undefined && { publicMode }),
   })
   started.defer(() => listeners.close(0))
   const keepCounts = (all: boolean) => keepCountedRefusals(limiter, writer, sources.now(), all)
