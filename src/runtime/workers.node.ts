@@ -94,7 +94,7 @@ function createGatherer({ living }: Pick<WorkerPlaces, 'living'>) {
       const finish = () => {
         clearTimeout(late)
         asked.delete(id)
-        resolve(mergeExpositions([...bodies.values()]))
+        resolve(mergeExpositions(workers.flatMap((worker) => bodies.get(worker) ?? [])))
       }
       const late = setTimeout(finish, collectMs)
       asked.set(id, (worker, body) => {
