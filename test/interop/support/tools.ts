@@ -36,6 +36,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/cloud-kubernetes.test.ts': ['go', 'flock'],
   'test/interop/openssl.test.ts': ['openssl'],
   'test/interop/postgres-store.test.ts': ['flock'],
+  'test/interop/postgres-upgrade.test.ts': ['flock'],
   'test/interop/replicas.test.ts': ['flock'],
   'test/interop/workers.test.ts': ['flock'],
   'test/interop/postgres-server.test.ts': ['flock', 'openssl'],
