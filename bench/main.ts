@@ -27,11 +27,13 @@ import { manyRules } from './many-rules.ts'
 import { mtls } from './mtls.ts'
 import { opensslVersion } from './openssl-speed.ts'
 import { overload } from './overload.ts'
+import { postgresJwtSvid } from './postgres-jwt-svid.ts'
 import { serverProgram } from './server-process.ts'
 import { start } from './start.ts'
 import { startWithTargets } from './start-with-targets.ts'
 import { svidBatch } from './svid-batch.ts'
 import { formatNumber, formatTable } from './table.ts'
+import { workers } from './workers.ts'
 import { x509Library } from './x509-library.ts'
 import { x509Svid } from './x509-svid.ts'
 
@@ -52,6 +54,8 @@ const figures: readonly Figure[] = [
   credential,
   credentialCrowd,
   startWithTargets,
+  postgresJwtSvid,
+  workers,
 ]
 
 const { values: options } = parseArgs({

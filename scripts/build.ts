@@ -65,9 +65,9 @@ const library = await build({
 const command = await build({
   ...shared,
   entryPoints: { 'cli/main': 'src/cli/main.ts' },
-  // Google's library imports the first two for a transport of its own, and pg the others for Workers and for a binding of
-  // libpq: none of it is ever used.
-  external: ['node-fetch', 'https-proxy-agent', 'pg-native', 'pg-cloudflare'],
+  // Google's library imports the first two for a transport of its own, and pg the others for Workers, for a binding of
+  // libpq and for files of passwords: none of it is ever used.
+  external: ['node-fetch', 'https-proxy-agent', 'pg-native', 'pg-cloudflare', 'pgpass'],
   plugins: [nodeModulesAtOnce],
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',

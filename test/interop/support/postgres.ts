@@ -45,6 +45,8 @@ export interface PostgresOptions {
   /** Lines of pg_hba.conf; everybody is trusted by default. */
   readonly auth?: 'trust' | 'scram-sha-256'
   readonly password?: string
+  /** What starts the server, such as `taskset -c 1`. */
+  readonly prefix?: readonly string[]
 }
 
 /** Runs until the stack ends. */
@@ -104,7 +106,7 @@ interface ServerParts extends PostgresOptions {
   readonly port: number
 }
 
-function createServer({ programs, folder, data, port, settings, password }: ServerParts): PostgresServer {
+function createServer({ programs, folder, data, port, settings, password, prefix = [] }: ServerParts): PostgresServer {
   let child: ChildProcess | undefined
   const options = { listen_addresses: '127.0.0.1', unix_socket_directories: folder, fsync: 'off', ...settings }
   const args = ['-D', data, '-p', String(port), ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)]
@@ -121,7 +123,8 @@ function createServer({ programs, folder, data, port, settings, password }: Serv
     }
   }
   async function start(): Promise<void> {
-    child = spawn(join(programs, 'bin/postgres'), args, { cwd: folder, stdio: 'ignore', detached: true, ...identity })
+    const [command = '', ...words] = [...prefix, join(programs, 'bin/postgres'), ...args]
+    child = spawn(command, words, { cwd: folder, stdio: 'ignore', detached: true, ...identity })
     await poll('PostgreSQL', 30_000, () => query('SELECT 1').catch(() => undefined), 50)
     if (password !== undefined) await query(`ALTER USER ${administrator} PASSWORD '${password}'`)
   }
