@@ -12,7 +12,7 @@ import { readCertificateRequest } from '../src/protocol/certificate-request.ts'
 import { formatHex } from '../src/protocol/encoding.ts'
 import { parseSpiffeId, parseTrustDomain } from '../src/protocol/spiffe-id.ts'
 import { buildAuthorityCertificate, buildX509Svid, createX509Authority } from '../src/protocol/x509-svid.ts'
-import { createRandomPool } from '../src/runtime/random-pool.node.ts'
+import { createRandomPool } from '../src/runtime/random-pool.ts'
 import type { Figure } from './figure.ts'
 
 type Issue = (csr: string) => Promise<unknown>

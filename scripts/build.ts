@@ -1,11 +1,12 @@
 /**
- * Builds `dist/`: the library, and the command as split bundles, so that a command loads only what it uses.
+const command = {
  *
- * Libraries are bundled too: what of them is not used (locales, other formats) then costs neither start nor memory.
+ * Libraries are bundled into the command: what of them is not used (locales, other formats) then costs neither start nor
+ * memory. The library imports none.
  */
 import { execFileSync } from 'node:child_process'
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
@@ -34,6 +35,26 @@ function moduleOfNode(name: string): string {
   return `const all = process.getBuiltinModule('${name}'); export default all; export const { ${names.join(', ')} } = all`
 }
 
+const serving = ['serve', 'dev']
+
+/** Leaves out the commands of the other bundle: `src/cli/main.ts` chooses the one that has what was asked for. */
+function onlyCommands(chosen: (name: string) => boolean): Plugin {
+  return {
+    name: 'only-commands',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\.\/commands\// }, ({ path }) =>
+        chosen(basename(path, '.ts')) ? undefined : { path: 'elsewhere', namespace: 'elsewhere' },
+      )
+      onLoad({ filter: /.*/, namespace: 'elsewhere' }, () => ({
+        contents: "throw new Error('this command is in the other bundle')",
+      }))
+      onResolve({ filter: /^\.\/serving\.ts$/ }, ({ kind }) =>
+        kind === 'dynamic-import' ? { path: './serving.js', external: true } : undefined,
+      )
+    },
+  }
+}
+
 const shared = {
   absWorkingDir: root,
   outdir: 'dist',
@@ -55,35 +76,37 @@ const requireForLibraries =
   "import { createRequire as createRequireForLibraries } from 'node:module'; const require = createRequireForLibraries(import.meta.url);"
 
 await rm(dist, { recursive: true, force: true })
-// What both entries have is in one chunk: an error of one is an instance of the class of the other.
-const library = await build({
+const command = {
   ...shared,
-  entryPoints: { index: 'src/index.ts', node: 'src/node.ts' },
-  splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
-})
-const command = await build({
-  ...shared,
-  entryPoints: { 'cli/main': 'src/cli/main.ts' },
   // Google's library imports the first two for a transport of its own, and pg the others for Workers, for a binding of
   // libpq and for files of passwords: none of it is ever used.
   external: ['node-fetch', 'https-proxy-agent', 'pg-native', 'pg-cloudflare', 'pgpass'],
-  plugins: [nodeModulesAtOnce],
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   banner: { js: requireForLibraries },
+} as const satisfies BuildOptions
+const asked = await build({
+  ...command,
+  entryPoints: { 'cli/main': 'src/cli/main.ts' },
+  plugins: [nodeModulesAtOnce, onlyCommands((name) => !serving.includes(name))],
 })
-requireLateClouds(command.metafile)
+const served = await build({
+  ...command,
+  entryPoints: { 'cli/serving': 'src/cli/serving.ts' },
+  plugins: [nodeModulesAtOnce, onlyCommands((name) => serving.includes(name))],
+})
+requireLateClouds(served.metafile)
 execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
   cwd: root,
   stdio: 'inherit',
 })
+await nameWhatIsShipped()
 await chmod(join(dist, 'cli/main.js'), 0o755)
-await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licencesOf([library.metafile, command.metafile]))
+await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licencesOf([asked.metafile, served.metafile]))
 
 /** Libraries of clouds are loaded at the first exchange there, and are no part of what a server starts with. */
 function requireLateClouds({ outputs }: Metafile): void {
-  const { imports = [] } = Object.values(outputs).find(({ entryPoint }) => entryPoint === 'src/cli/main.ts') ?? {}
+  const { imports = [] } = Object.values(outputs).find(({ entryPoint }) => entryPoint === 'src/cli/serving.ts') ?? {}
   const serve = Object.keys(outputs).filter((path) => outputs[path]?.entryPoint === 'src/cli/commands/serve.ts')
   const reached = new Set(serve)
   // A set goes on with what is added to it.
@@ -98,12 +121,22 @@ function isOfCloud(input: string): boolean {
   return /node_modules\/(?:@aws-sdk|@smithy|@azure|google-auth-library|gaxios)\//.test(input)
 }
 
+/** Declarations still import sources, which are not shipped: some readers of types stop there. */
+async function nameWhatIsShipped(): Promise<void> {
+  const files = (await readdir(dist, { recursive: true })).filter((name) => name.endsWith('.d.ts'))
+  for (const file of files) {
+    const text = await readFile(join(dist, file), 'utf8')
+    await writeFile(join(dist, file), text.replaceAll(/(from |import\()'(\.[^']+)\.ts'/g, "$1'$2.js'"))
+  }
+}
+
 /** The licence texts of what is bundled, as their terms ask. */
 async function licencesOf(metafiles: readonly Metafile[]): Promise<string> {
   const inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs))
   const packages = new Set(inputs.flatMap((input) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []))
   const texts = [...packages].sort().map(async (folder) => {
-    const text = (await licenceIn(folder)) ?? (await licenceOfSibling(folder, packages))
+    const text =
+      (await licenceIn(folder)) ?? (await licenceInReadme(folder)) ?? (await licenceOfSibling(folder, packages))
     if (text === undefined) throw new Error(`${folder} has no licence text`)
     return `${folder.slice('node_modules/'.length)}\n\n${text}`
   })
@@ -113,6 +146,13 @@ async function licencesOf(metafiles: readonly Metafile[]): Promise<string> {
 async function licenceIn(folder: string): Promise<string | undefined> {
   const licence = (await readdir(join(root, folder))).find((file) => /^licen[cs]e/i.test(file))
   return licence === undefined ? undefined : readFile(join(root, folder, licence), 'utf8')
+}
+
+/** Some have it there and nowhere else. */
+async function licenceInReadme(folder: string): Promise<string | undefined> {
+  const readme = await readFile(join(root, folder, 'README.md'), 'utf8').catch(() => '')
+  const [, section] = /^#+ licen[cs]e\s+(.*)$/ims.exec(readme) ?? []
+  return section?.includes('Permission is hereby granted') ? section : undefined
 }
 
 /** Of another package from the same repository and under the same licence: some leave theirs out. */

@@ -1,16 +1,12 @@
 /**
- * Writes the JSON Schema of the configuration document, for editors: `node scripts/config-schema.ts`.
+ * Makes the JSON Schema of the configuration document, for editors.
  *
  * What parts mean to each other, and expressions, are checked by `apostille check` alone.
  *
  * @module
  */
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import * as z from 'zod'
 import { configurationSchema } from '../src/core/config-schema.ts'
-
-export const configSchemaFile = join(import.meta.dirname, '..', 'schema', 'apostille.schema.json')
 
 export function buildConfigSchema(): Readonly<Record<string, unknown>> {
   const { $schema, ...schema } = z.toJSONSchema(configurationSchema, {
@@ -26,5 +22,3 @@ export function buildConfigSchema(): Readonly<Record<string, unknown>> {
   })
   return { $schema, title: 'Configuration of Apostille', ...schema }
 }
-
-if (import.meta.main) writeFileSync(configSchemaFile, `${JSON.stringify(buildConfigSchema(), null, 2)}\n`)

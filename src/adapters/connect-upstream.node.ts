@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createAddressRule } from './address-rule.ts'
 import {
   type ConnectUpstream,
   createHttpClient,
@@ -13,7 +14,6 @@ import {
   type UpstreamPlace,
 } from './http-client.ts'
 import { createHttpsFetch } from './https-fetch.node.ts'
-import { isPublicAddress } from './public-address.ts'
 import { createWatchedFile, type FileReader, type WatchedFile } from './watched-file.ts'
 
 export interface ConnectUpstreamDeps {
@@ -40,12 +40,6 @@ export function createConnectUpstream(deps: ConnectUpstreamDeps): ConnectUpstrea
 
     return { request, close: async () => held?.client.close() }
   }
-}
-
-/** Hosts of the configuration may have any address, others only public ones unless the place is `private`. */
-export function createAddressRule(place: UpstreamPlace): (address: string, host: string) => boolean {
-  const named = new Set(place.hosts.map((host) => host.toLowerCase().replace(/^\[(.*)\]$/, '$1')))
-  return (address, host) => place.private === true || named.has(host.toLowerCase()) || isPublicAddress(address)
 }
 
 function connect(place: UpstreamPlace, ca: string | undefined, deps: ConnectUpstreamDeps): HttpClient {

@@ -17,7 +17,7 @@ export function createFileReader(maxBytes = 256 * 1024): FileReader {
     async read(path) {
       await using file = await open(path)
       const { bytesRead, buffer } = await file.read(new Uint8Array(maxBytes + 1), 0, maxBytes + 1)
-      if (bytesRead > maxBytes) throw new Error(`${path} has more than ${maxBytes} bytes`)
+      if (bytesRead > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`)
       return new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, bytesRead))
     },
   }

@@ -20,7 +20,7 @@ import { isSignatureAlgorithm } from '../protocol/algorithms.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { isJsonObject, parseStrictJsonBytes } from '../protocol/json.ts'
 import { type CompactJws, parseCompactJws } from '../protocol/jws.ts'
-import type { VerificationKey } from './key-set.ts'
+import type { VerificationKey } from '../protocol/key-set.ts'
 import type { RemoteJwks } from './remote-jwks.ts'
 
 export interface ForeignTokenRules {
@@ -172,9 +172,9 @@ async function checkSignature(token: string, { alg, kid }: TokenHeader, rules: F
   throw rejected(`the signature is not by the key ${ofKid}${ofIssuer}`)
 }
 
-async function isSignedBy(token: string, { key, algorithm }: VerificationKey): Promise<boolean> {
+async function isSignedBy(token: string, { jwk, algorithm }: VerificationKey): Promise<boolean> {
   try {
-    await compactVerify(token, key, { algorithms: [algorithm] })
+    await compactVerify(token, jwk, { algorithms: [algorithm] })
     return true
   } catch (error) {
     if (error instanceof errors.JOSEError) return false

@@ -7,12 +7,12 @@
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns'
 import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
-import { isIP, type LookupFunction } from 'node:net'
+import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { readPeerChain } from '../protocol/peer-chain.ts'
+import { type AddressRule, addressRefused, refuseLiteral } from './address-rule.ts'
 import type { Fetch, FetchInit } from './http-client.ts'
-import { UpstreamError } from './http-client.ts'
-import { readPeerChain } from './peer-chain.node.ts'
 
 export interface HttpsFetchOptions {
   /** PEM; trusted instead of the roots that come with Node. */
@@ -22,8 +22,8 @@ export interface HttpsFetchOptions {
    * then neither roots nor host names count. Asked before anything is sent.
    */
   readonly verifyPeer?: (chain: readonly Uint8Array[]) => void
-  /** Asked for each address that a connection would go to. @param host As in the URL, IPv6 without brackets. */
-  readonly allowAddress: (address: string, host: string) => boolean
+  /** Asked for each address that a connection would go to. */
+  readonly allowAddress: AddressRule
   /** Resolves a name to all its addresses; the system's resolver by default. */
   readonly resolve?: (host: string) => Promise<readonly LookupAddress[]>
   /** See `UpstreamPlace`. */
@@ -104,7 +104,7 @@ async function awaitHandshake(socket: TLSSocket): Promise<void> {
 
 /** The addresses that are checked are the ones that are connected to: nothing is resolved a second time. */
 function createGuardedLookup(
-  allowAddress: HttpsFetchOptions['allowAddress'],
+  allowAddress: AddressRule,
   resolve: (host: string) => Promise<readonly LookupAddress[]>,
 ): LookupFunction {
   return (host, options, callback) => {
@@ -125,19 +125,6 @@ function resolveName(host: string): Promise<readonly LookupAddress[]> {
   const { promise, resolve, reject } = Promise.withResolvers<readonly LookupAddress[]>()
   dnsLookup(host, { all: true }, (error, addresses) => (error === null ? resolve(addresses) : reject(error)))
   return promise
-}
-
-/** An address in the URL is connected to without any look-up. */
-function refuseLiteral(hostname: string, allowAddress: HttpsFetchOptions['allowAddress']): void {
-  const host = hostname.replace(/^\[(.*)\]$/, '$1')
-  if (isIP(host) !== 0 && !allowAddress(host, host)) throw addressRefused(host)
-}
-
-function addressRefused(host: string): UpstreamError {
-  return new UpstreamError(
-    'address',
-    `${host} has no address that may be connected to (\`private: true\` admits those of our network)`,
-  )
 }
 
 /** A server may end an idle connection at the moment that it is used again, which is no failure of the server. */

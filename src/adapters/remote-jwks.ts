@@ -12,10 +12,10 @@ import { quote } from '../core/quote.ts'
 import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { ProtocolError } from '../protocol/errors.ts'
+import { type KeySet, parseKeySet, type VerificationKey } from '../protocol/key-set.ts'
 import { createDoublingPause } from './doubling-pause.ts'
 import { type HttpClient, UpstreamError } from './http-client.ts'
 import { createIssuerKeys } from './issuer-keys.ts'
-import { type KeySet, parseKeySet, type VerificationKey } from './key-set.ts'
 import type { FileReader } from './watched-file.ts'
 
 export type RemoteJwksConfig = Pick<

@@ -42,9 +42,19 @@ export async function openAdmin({ config }: Pick<OperatorOptions, 'config'>): Pr
     },
     async stream(request) {
       const { status, chunks } = await reach(client, config, () => client.stream(request))
-      if (status !== 200) throw problemError(status, undefined, { who: 'operator' })
-      return guard(client, config, chunks)
+      const guarded = guard(client, config, chunks)
+      if (status !== 200) throw problemError(status, await readProblem(guarded), { who: 'operator' })
+      return guarded
     },
+  }
+}
+
+async function readProblem(chunks: AsyncIterable<Buffer>): Promise<unknown> {
+  try {
+    return JSON.parse(Buffer.concat(await Array.fromAsync(chunks)).toString('utf8')) as unknown
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }
 

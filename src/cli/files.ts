@@ -21,23 +21,25 @@ export async function readTextFile(path: string, what: string): Promise<string> 
 
 /** 0600 for what holds a secret, 0644 for what everybody may read. @throws {CliError} `file` */
 export async function writeFileWhole(path: string, content: FileContent, mode: 0o600 | 0o644): Promise<void> {
-  await translate(path, () => replaceFile(path, content, mode))
+  await translateFileError(path, () => replaceFile(path, content, mode))
 }
 
 /** Files of one folder that belong together: all are written before the first is replaced. @throws {CliError} `file` */
 export async function writeFilesWhole(folder: string, files: readonly Replacement[]): Promise<void> {
-  await translate(folder, () => replaceFiles(files))
+  await translateFileError(folder, () => replaceFiles(files))
 }
 
 /** @throws {CliError} `file` */
 export async function makeFolder(path: string): Promise<void> {
-  await translate(path, () => mkdir(path, { recursive: true }))
+  await translateFileError(path, () => mkdir(path, { recursive: true }))
 }
 
-async function translate(path: string, work: () => Promise<unknown>): Promise<void> {
+/** @throws {CliError} `file` for what the file system says */
+export async function translateFileError<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
-    await work()
+    return await work()
   } catch (cause) {
+    if (cause instanceof CliError) throw cause
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException
     const why = { ENOENT: 'its folder is not there', EACCES: 'this user may not write there' }[code] ?? code
     throw new CliError(`cannot write ${path}: ${why}`, { code: 'file', cause })

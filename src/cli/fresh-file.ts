@@ -5,9 +5,16 @@
  */
 import { replaceFile } from '../runtime/replace-file.node.ts'
 
-export interface FreshFileDeps {
+export interface FreshToken {
+  readonly token: string
+  readonly expiresAt: Date
+}
+
+export interface FreshFileDeps<Token extends FreshToken = FreshToken> {
   readonly path: string
-  readonly fetch: () => Promise<{ readonly token: string; readonly expiresAt: Date }>
+  readonly fetch: () => Promise<Token>
+  /** Told whenever the file is new; the next renewal does not wait for it. */
+  readonly written?: (token: Token) => void
   /** Told of each failure; the file stays as it is, and soon the next attempt is made. */
   readonly failed: (error: unknown) => void
   readonly now: () => Date
@@ -15,29 +22,37 @@ export interface FreshFileDeps {
   readonly startTimer: (callback: () => void, ms: number) => () => void
 }
 
-const retryMs = 10_000
+const longestRetryMs = 10_000
+const shortestMs = 1000
 
 /** Comes back when the first token is there. @throws as `fetch`, for the first */
-export async function keepFileFresh(deps: FreshFileDeps): Promise<{ readonly stop: () => void }> {
-  const { path, fetch, failed, now, startTimer } = deps
+export async function keepFileFresh<Token extends FreshToken>(
+  deps: FreshFileDeps<Token>,
+): Promise<{ readonly stop: () => void }> {
+  const { path, fetch, written, failed, now, startTimer } = deps
   let cancel = () => {}
+  let endsAtMs = 0
   let stopped = false
 
   async function renew(): Promise<void> {
-    const { token, expiresAt } = await fetch()
+    const next = await fetch()
     if (stopped) return
-    await replaceFile(path, token, 0o600)
-    schedule(Math.max(1000, (expiresAt.getTime() - now().getTime()) / 2))
+    await replaceFile(path, next.token, 0o600)
+    endsAtMs = next.expiresAt.getTime()
+    schedule(leftMs() / 2)
+    written?.(next)
   }
 
+  const leftMs = () => endsAtMs - now().getTime()
+
   function schedule(ms: number): void {
-    if (!stopped) cancel = startTimer(() => void renew().catch(giveTime), ms)
+    if (!stopped) cancel = startTimer(() => void renew().catch(giveTime), Math.max(shortestMs, ms))
   }
 
   function giveTime(error: unknown): void {
     if (stopped) return
     failed(error)
-    schedule(retryMs)
+    schedule(Math.min(longestRetryMs, leftMs() / 4))
   }
 
   await renew()

@@ -53,10 +53,8 @@ export function withConfig(command: Command): Command {
   return withOutput(command.addOption(configOption()))
 }
 
-export function configOption(): Option {
-  return new Option('--config <file>', 'configuration document; it names the admin socket')
-    .env('APOSTILLE_CONFIG')
-    .default('./apostille.yaml')
+export function configOption(purpose = 'configuration document; it names the admin socket'): Option {
+  return new Option('--config <file>', purpose).env('APOSTILLE_CONFIG').default('./apostille.yaml')
 }
 
 /** A flag that must be given. Checked after unknown flags, so that a misspelt one is told as such. */

@@ -21,7 +21,7 @@ export function problemError(status: number, body: unknown, asker: Asker): CliEr
       hint: 'Check that --server names the gateway itself, and no proxy that answers for it.',
     })
   const message = `${title} (${code})${typeof detail === 'string' ? `: ${inFlags(detail)}` : ''}`
-  const hint = hintFor(status, requestId, asker)
+  const hint = refusalHint(status, requestId, asker)
   return new CliError(message, {
     code,
     ...(typeof requestId === 'string' && { requestId }),
@@ -29,7 +29,8 @@ export function problemError(status: number, body: unknown, asker: Asker): CliEr
   })
 }
 
-function hintFor(status: number, requestId: unknown, asker: Asker): string | undefined {
+/** What to do about a refusal, where there is something. */
+export function refusalHint(status: number, requestId: unknown, asker: Asker): string | undefined {
   if (status === 503 || status === 429 || status === 502) return 'Try again in a moment.'
   if (asker.who === 'operator' || status === 400) return undefined
   const command = `records list --request-id ${String(requestId)}${configurationFlag(asker.caFile)}`
@@ -48,6 +49,8 @@ const flags: Readonly<Record<string, string>> = {
   versions: '--versions',
   max_versions: '--max-versions',
   custom_metadata: '--metadata',
+  target: '--target',
+  path: '--path',
 }
 
 /** `ttl_seconds: at most 300` → `--ttl: at most 5m`: the caller wrote flags, and no fields. */

@@ -24,6 +24,7 @@ const groups: Readonly<Record<string, string>> = {
   federation: 'Trust domains that we federate with',
   kv: 'Our own versioned secrets',
   records: 'What was asked, decided and issued',
+  seal: 'The key that wraps what is secret in the store',
 }
 
 const changeAuthority = () => import('./commands/authority-change.ts')
@@ -33,6 +34,7 @@ const kvVersions = () => import('./commands/kv-versions.ts')
 
 /** Every command, in the order of the help. */
 export const commands: Readonly<Record<string, CommandRow>> = {
+  init: { summary: 'Write a first configuration', load: () => import('./commands/init.ts') },
   dev: { summary: 'Run a gateway for development, without configuration', load: () => import('./commands/dev.ts') },
   serve: { summary: 'Run the gateway', load: () => import('./commands/serve.ts') },
   check: { summary: 'Check a configuration document', load: () => import('./commands/check.ts') },
@@ -94,6 +96,16 @@ export const commands: Readonly<Record<string, CommandRow>> = {
   'records key': {
     summary: 'Show the public key that signs the records',
     load: () => import('./commands/records-key.ts'),
+  },
+  'seal rotate': {
+    summary: 'Put another seal key in the place of the present one',
+    load: () => import('./commands/seal-rotate.ts'),
+  },
+  backup: { summary: 'Write a copy of the store of a running gateway', load: () => import('./commands/backup.ts') },
+  restore: { summary: 'Make a store out of a backup', load: () => import('./commands/restore.ts') },
+  explain: {
+    summary: 'Say which rule or policy grants or refuses something',
+    load: () => import('./commands/explain.ts'),
   },
   doctor: {
     summary: 'Find the link that fails on the way to a credential',

@@ -55,24 +55,33 @@ interface CallProof {
   readonly tls?: { readonly cert: string; readonly key: string }
 }
 
-async function readProof({ tokenFile, certFile, keyFile, server }: WorkloadOptions): Promise<CallProof> {
-  if ((certFile === undefined) !== (keyFile === undefined))
-    throw usageError('--cert-file and --key-file go together: name both')
-  if (certFile !== undefined && keyFile !== undefined) {
-    if (server.protocol !== 'https:') throw usageError('a certificate is a proof on https only')
+async function readProof(options: WorkloadOptions): Promise<CallProof> {
+  checkProofFlags(options)
+  const { tokenFile, certFile, keyFile } = options
+  if (certFile !== undefined && keyFile !== undefined)
     return {
       tls: { cert: await readTextFile(certFile, 'the certificate'), key: await readTextFile(keyFile, 'the key') },
     }
-  }
-  if (tokenFile === undefined)
-    throw usageError(
-      'there is no proof of identity',
-      'Name a token with --token-file FILE (- is standard input, or APOSTILLE_TOKEN_FILE), or an SVID with --cert-file and --key-file.',
-    )
+  if (tokenFile === undefined) throw noProof()
   return { headers: { authorization: `Bearer ${await readToken(tokenFile)}` } }
 }
 
-async function readToken(file: string): Promise<string> {
+/** @throws {CliError} `usage` for half a proof */
+export function checkProofFlags({ certFile, keyFile, server }: WorkloadOptions): void {
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw usageError('--cert-file and --key-file go together: name both')
+  if (certFile !== undefined && server.protocol !== 'https:') throw usageError('a certificate is a proof on https only')
+}
+
+export function noProof(): CliError {
+  return usageError(
+    'there is no proof of identity',
+    'Name a token with --token-file FILE (- is standard input, or APOSTILLE_TOKEN_FILE), or an SVID with --cert-file and --key-file.',
+  )
+}
+
+/** A token alone in its file; `-` is standard input. @throws {CliError} `file` */
+export async function readToken(file: string): Promise<string> {
   const token = (await readTextFile(file, 'the token')).trim()
   if (/^[\x21-\x7e]+$/.test(token) && token.length <= maxTokenLength) return token
   throw new CliError(`${file === '-' ? 'standard input' : file} holds no token: one word of ASCII is expected`, {
@@ -149,7 +158,8 @@ const trustErrors = new Set([
   'INVALID_CA',
 ])
 
-function connectionError(server: URL, caFile: string | undefined, cause: NodeJS.ErrnoException): CliError {
+/** No answer, or none that can be trusted. */
+export function connectionError(server: URL, caFile: string | undefined, cause: NodeJS.ErrnoException): CliError {
   const code = codeOf(cause)
   const where = server.host
   if (trustErrors.has(code))

@@ -5,7 +5,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { ApostilleError } from '../sdk/apostille-error.ts'
-import { type CloudCredential, type JwtSvid, readCredential, readJwtSvid } from '../sdk/credential-answer.ts'
+import { type CloudCredential, readCredential } from '../sdk/credential-answer.ts'
+import { type JwtSvid, readJwtSvid } from '../sdk/svid-answer.ts'
 import { CliError } from './cli-error.ts'
 import type { WorkloadOptions } from './options.ts'
 import { openServerWithProof, readJsonAnswer } from './server-call.ts'

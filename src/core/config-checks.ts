@@ -78,9 +78,16 @@ function checkListeners({ listen, admin, metrics, bundle_endpoint }: ReadableDoc
       path: ['admin', 'listen'],
       message: 'the admin API is served on a unix socket only: expected unix:PATH',
     })
+  if (admin?.console !== undefined && (admin.console.kind === 'unix' || !isLocal(admin.console)))
+    found.push({
+      path: ['admin', 'console'],
+      message:
+        'the console asks nobody who they are, so it is for this machine only: expected 127.0.0.1:PORT or [::1]:PORT',
+    })
   const listeners: readonly (readonly [Found['path'], ListenAddress | undefined])[] = [
     [['listen', 'address'], listen?.address],
     [['admin', 'listen'], admin?.listen],
+    [['admin', 'console'], admin?.console],
     [['metrics', 'listen'], metrics?.listen],
     [['bundle_endpoint', 'address'], bundle_endpoint?.address],
   ]

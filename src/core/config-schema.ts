@@ -94,13 +94,28 @@ const limits = z.strictObject({
 const outage = z.strictObject({
   documents: durationField.default(86_400),
 })
+const sealFile = { file: path }
+const sealVariable = {
+  env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of a variable'),
+}
+const expectedSeal = { error: 'expected {file: PATH} or {env: NAME}' }
+/** Former seal keys, which open and do not seal. */
+const also = z
+  .array(z.union([z.strictObject(sealFile), z.strictObject(sealVariable)], expectedSeal))
+  .max(8)
+  .optional()
 
 export const configurationSchema = z.strictObject({
   version: z.literal(1, { error: 'expected 1, the only version there is' }).default(1),
   trust_domain: trustDomainField,
   issuer: issuerField,
   listen,
-  admin: z.strictObject({ listen: addressField }).default({ listen: { kind: 'unix', path: './data/admin.sock' } }),
+  admin: z
+    .strictObject({
+      listen: addressField.default({ kind: 'unix', path: './data/admin.sock' }),
+      console: addressField.optional(),
+    })
+    .prefault({}),
   metrics: z.strictObject({ listen: addressField }).optional(),
   bundle_endpoint: z
     .strictObject({
@@ -112,15 +127,7 @@ export const configurationSchema = z.strictObject({
     .optional(),
   store: storeField,
   outage: outage.prefault({}),
-  seal: z.union(
-    [
-      z.strictObject({ file: path }),
-      z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of a variable') }),
-    ],
-    {
-      error: 'expected {file: PATH} or {env: NAME}',
-    },
-  ),
+  seal: z.union([z.strictObject({ ...sealFile, also }), z.strictObject({ ...sealVariable, also })], expectedSeal),
   authorities: z
     .strictObject({
       x509: x509Authority.prefault({}),
@@ -170,7 +177,7 @@ function keysAt(schema: Schema, [step, ...rest]: Path, content: unknown): readon
     case 'pipe':
       return keysAt(def.in, path, content)
     case 'union':
-      return optionsFor(def, content).flatMap((option) => keysAt(option, path, content))
+      return [...new Set(optionsFor(def, content).flatMap((option) => keysAt(option, path, content)))]
     case 'object': {
       if (step === undefined) return Object.keys(def.shape)
       const inner = def.shape[String(step)]

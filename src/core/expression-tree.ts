@@ -94,3 +94,19 @@ export function presenceOf(node: Tree): readonly string[] | undefined {
 export function sourceOf(node: Tree): string {
   return node.input.slice(node.start, node.end)
 }
+
+/** Strings and comments as a whole, so that no parenthesis in them is taken for one. */
+const tokens = /"""[\s\S]*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\/\/.*|[()]/g
+
+/** {@link sourceOf} as an expression by itself: a node does not reach to the parentheses at its ends. */
+export function textOf(node: Tree): string {
+  const source = sourceOf(node)
+  let open = 0
+  let unopened = 0
+  for (const [token] of source.matchAll(tokens)) {
+    if (token === '(') open++
+    else if (token === ')' && open > 0) open--
+    else if (token === ')') unopened++
+  }
+  return `${'('.repeat(unopened)}${source}${')'.repeat(open)}`
+}

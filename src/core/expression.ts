@@ -13,7 +13,7 @@ import { isInRange, parseAddress, parseAddressRange } from './address-range.ts'
 import { type AttributeValues, type KnownNames, policyValues, requestValues } from './attribute-values.ts'
 import type { AttributeType } from './config-authenticators.ts'
 import { type CheckContext, checkTree, ExpressionSyntaxError } from './expression-checks.ts'
-import { pathOf, sourceOf, type Tree } from './expression-tree.ts'
+import { pathOf, sourceOf, type Tree, textOf } from './expression-tree.ts'
 import { findPatternProblem, matchesGlob } from './glob.ts'
 
 export { ExpressionSyntaxError } from './expression-checks.ts'
@@ -55,6 +55,8 @@ export interface Expression {
   readonly tree: Tree
   /** @throws {ExpressionError} */
   readonly evaluate: (variables: Variables) => unknown
+  /** A node of its tree, outside of macros, as an expression by itself: to tell why the whole came to its value. */
+  readonly part: (node: Tree) => Expression
 }
 
 /** Variables with their types, and our functions. */
@@ -172,7 +174,8 @@ export function compileExpression(
   const type = checkType(parsed)
   if (expectedType === 'bool' && type !== 'bool')
     throw new ExpressionSyntaxError(`a condition is true or false, and this is ${typeNoun(type)}`, 0)
-  return { text, type, reads, tree: parsed.ast, evaluate: createEvaluator(parsed) }
+  const part = (node: Tree) => compileExpression(textOf(node), environment, 'any')
+  return { text, type, reads, tree: parsed.ast, evaluate: createEvaluator(parsed), part }
 }
 
 /** A lone attribute, as most templates hold, is read without the library when it is a string or absent. */

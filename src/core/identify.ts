@@ -40,7 +40,7 @@ export interface Identification {
 }
 
 /** What one rule comes to. */
-interface Outcome {
+export interface Outcome {
   readonly entitlement?: Entitlement
   readonly notes: readonly string[]
 }
@@ -111,7 +111,7 @@ function shorten(notes: readonly string[]): readonly string[] {
 }
 
 /** A rule whose condition is false says nothing; one that comes to no value, or to no valid identity, says why. */
-function applyRule(rules: RuleSet, rule: CompiledRule, variables: Variables): Outcome {
+export function applyRule(rules: RuleSet, rule: CompiledRule, variables: Variables): Outcome {
   try {
     if (rule.when && rule.when.evaluate(variables) !== true) return { notes: [] }
     const spiffeId = buildRuleId(rules.trustDomain, rule.spiffePath, variables)

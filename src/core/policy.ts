@@ -249,7 +249,7 @@ function decideAbout(policies: PolicySet, variables: DecisionVariables, grantedB
 }
 
 /** Workloads of other trust domains have paths, rules and claims of any name: who means them says whose they are. */
-function namesForeign({ when }: Policy): boolean {
+export function namesForeign({ when }: Policy): boolean {
   return when !== undefined && foreignNames.some((name) => when.reads.has(name))
 }
 

@@ -88,10 +88,10 @@ function bundle(input: DocumentInput, jwt: readonly Authority[], roots: readonly
 }
 
 function json(body: string, maxAgeSeconds: number, contentType = 'application/json'): PublishedDocument {
-  return document(body, maxAgeSeconds, contentType)
+  return publishDocument(body, maxAgeSeconds, contentType)
 }
 
-function document(text: string, maxAgeSeconds: number, contentType: string): PublishedDocument {
+export function publishDocument(text: string, maxAgeSeconds: number, contentType: string): PublishedDocument {
   const body = new TextEncoder().encode(text)
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`
   return { body, contentType, etag, maxAgeSeconds }
@@ -115,7 +115,11 @@ function documentsOf({ document: text, bundle: { refreshHintSeconds, x509Authori
 }
 
 function pem(authorities: readonly Uint8Array[], maxAge: number): PublishedDocument {
-  return document(authorities.map((der) => formatPem('CERTIFICATE', der)).join(''), maxAge, 'application/x-pem-file')
+  return publishDocument(
+    authorities.map((der) => formatPem('CERTIFICATE', der)).join(''),
+    maxAge,
+    'application/x-pem-file',
+  )
 }
 
 /** Federation §4.2 */

@@ -8,6 +8,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Signer } from '../protocol/signer.ts'
 import type { KeyManager } from './key-manager.ts'
 import { createMacKey } from './record-chain.ts'
+import type { Resealer } from './reseal.ts'
 import { type Store, StoreError } from './store.ts'
 
 export interface RecordKeys {
@@ -30,7 +31,15 @@ const keyName = 'records/key'
  * @throws {StoreError} `damaged` when there are records and no keys: others are never made in their place
  */
 export async function openRecordKeys(store: Store, keys: KeyManager): Promise<RecordKeys> {
-  const sealed = await readOrCreate(store, keys)
+  return openSealed(await readOrCreate(store, keys), keys)
+}
+
+/** Of the document's text. @throws {SealError} when they do not open */
+export function openRecordKeysDocument(body: string, keys: KeyManager): Promise<RecordKeys> {
+  return openSealed(JSON.parse(body) as RecordKeysDocument, keys)
+}
+
+async function openSealed(sealed: RecordKeysDocument, keys: KeyManager): Promise<RecordKeys> {
   const secret = await keys.openSecret(macName, sealed.mac)
   const macKey = createMacKey(secret)
   secret.fill(0)
@@ -48,4 +57,13 @@ async function readOrCreate(store: Store, keys: KeyManager): Promise<RecordKeysD
   const written = await store.writeDocument(documentName, 0, JSON.stringify(made))
   // Another replica was faster: its keys are the ones.
   return written ? made : readOrCreate(store, keys)
+}
+
+/** The document under the present seal key; undefined where it is. */
+export function resealRecordKeys(body: string, keys: Resealer): string | undefined {
+  const { mac, key } = JSON.parse(body) as RecordKeysDocument
+  const next = { mac: keys.reseal(macName, 'secret', mac), key: keys.reseal(keyName, 'ES256', key) }
+  if (next.mac === undefined && next.key === undefined) return undefined
+  const document: RecordKeysDocument = { mac: next.mac ?? mac, key: next.key ?? key }
+  return JSON.stringify(document)
 }

@@ -8,6 +8,7 @@
  */
 import { type KeyManager, SealError } from './key-manager.ts'
 import { Refusal } from './refusal.ts'
+import type { Resealer } from './reseal.ts'
 import type { Secret, SecretVersion } from './secret.ts'
 import type { SecretPath } from './secret-path.ts'
 
@@ -124,4 +125,21 @@ function parseDocument(path: SecretPath, body: string): SecretDocument {
 
 function changed(path: SecretPath): SealError {
   return new SealError(`"${secretPrefix}${path}" is not as it was written: restore the store from a backup`)
+}
+
+/** The document of that name under the present seal key; undefined where all of it is. */
+export function resealSecret(name: string, body: string, keys: Resealer): string | undefined {
+  const path = name.slice(secretPrefix.length) as SecretPath
+  const { metadata, data } = parseDocument(path, body)
+  const next = {
+    metadata: keys.reseal(name, 'bytes', metadata),
+    data: Object.entries(data).map(
+      ([number, sealed]) =>
+        [number, keys.reseal(versionName(path, Number(number)), 'bytes', sealed) ?? sealed] as const,
+    ),
+  }
+  const isSame = next.metadata === undefined && next.data.every(([number, sealed]) => data[number] === sealed)
+  if (isSame) return undefined
+  const document: SecretDocument = { metadata: next.metadata ?? metadata, data: Object.fromEntries(next.data) }
+  return JSON.stringify(document)
 }

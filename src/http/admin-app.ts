@@ -4,22 +4,31 @@
  *
  * @module
  */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Explainer } from '../core/explainer.ts'
 import type { Federation } from '../core/federation.ts'
 import type { Gateway } from '../core/gateway.ts'
 import type { Operator } from '../core/operator.ts'
+import type { PublishedDocument } from '../core/published-documents.ts'
 import type { Records } from '../core/records.ts'
 import { Refusal } from '../core/refusal.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { type AdminAct, recordRefusedAct } from './admin-act.ts'
 import { malformed } from './body.ts'
+import { refuseOtherMethods } from './other-methods.ts'
 import { problemAnswer, refusalOf } from './problem.ts'
 import { targetOf } from './request-path.ts'
 import { authorityRoutes } from './routes/authorities.ts'
+import { type Backups, backupRoutes } from './routes/backup.ts'
+import { chooseBundle, requireDocument } from './routes/discovery.ts'
+import { explainRoutes } from './routes/explain.ts'
 import { federationRoutes } from './routes/federation.ts'
 import { joinTokenRoutes } from './routes/join-tokens.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
+import { createOpenApiDocument, openApiPath } from './routes/openapi.ts'
 import { recordRoutes } from './routes/records.ts'
+import { type SealRotation, sealRoutes } from './routes/seal.ts'
 import { targetRoutes } from './routes/targets.ts'
 
 /** A configuration that was refused or taken, as `reload` tells it. */
@@ -41,6 +50,9 @@ export interface AdminDeps {
   readonly operator: Operator
   readonly federation: Federation
   readonly records: Records
+  readonly explainer: Explainer
+  readonly seal: SealRotation
+  readonly backups: Backups
   readonly telemetry: Telemetry
   readonly newRequestId: () => string
   readonly reload: (requestId: string) => Promise<ReloadOutcome>
@@ -65,9 +77,12 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
     await next()
   })
   app.route('/v1/authorities', authorityRoutes(deps.operator))
+  app.route('/v1/backup', backupRoutes(deps.backups))
+  app.route('/v1/explain', explainRoutes(deps.explainer))
   app.route('/v1/federation', federationRoutes(deps.federation))
   app.route('/v1/join-tokens', joinTokenRoutes(deps.operator))
   app.route('/v1/records', recordRoutes(deps.records))
+  app.route('/v1/seal', sealRoutes(deps.seal))
   app.route('/v1/targets', targetRoutes(deps.operator))
   mountSecrets(app, deps)
   app.post('/v1/reload', async (c) => {
@@ -75,16 +90,17 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
     return c.json(outcome, outcome.applied ? 200 : 409)
   })
   app.get('/v1/bundle', (c) => {
-    const { bundle, bundlePem } = deps.gateway.published()
-    const { body, contentType } = c.req.query('format') === 'pem' ? bundlePem : bundle
-    return c.body(new TextDecoder().decode(body), 200, { 'content-type': contentType })
+    return sendDocument(c, requireDocument(chooseBundle(deps.gateway.published(), c.req.query('format'))))
   })
   app.get('/v1/status', async (c) => c.json(await deps.status()))
+  const description = createOpenApiDocument('admin')
+  app.get(openApiPath, async (c) => sendDocument(c, await description()))
   app.get('/metrics', async (c) => {
     const { contentType, body } = await deps.metrics()
     return c.body(body, 200, { 'content-type': contentType })
   })
-  app.notFound((c) => problemResponse(new Refusal('not_found', 'no such path'), c.get('requestId')))
+  refuseOtherMethods(app)
+  app.notFound((c) => problemResponse(c, new Refusal('not_found', 'no such path')))
   app.onError(async (error, c) => {
     const act = c.get('act')
     const cause = refusalOf(error)
@@ -94,9 +110,13 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
         request_id: c.get('requestId'),
         error: error instanceof Error ? `${error.name}: ${error.message}` : typeof error,
       })
-    return problemResponse(refusal, c.get('requestId'))
+    return problemResponse(c, refusal)
   })
   return app
+}
+
+function sendDocument(c: Context<AdminEnv>, { body, contentType }: PublishedDocument): Response {
+  return c.body(new TextDecoder().decode(body), 200, { 'content-type': contentType })
 }
 
 /** Once a request is read, the operation itself keeps its records, also of what it refuses. */
@@ -121,7 +141,9 @@ function mountSecrets(app: Hono<AdminEnv>, deps: AdminDeps): void {
     })
 }
 
-function problemResponse(refusal: Refusal, requestId: string): Response {
-  const { status, headers, body } = problemAnswer(refusal, requestId, 'operator')
-  return new Response(body, { status, headers: { ...headers, 'x-request-id': requestId } })
+/** With the headers that are set already, such as `Allow`. */
+function problemResponse(c: Context<AdminEnv>, refusal: Refusal): Response {
+  const { status, headers, body } = problemAnswer(refusal, c.get('requestId'), 'operator')
+  for (const [name, value] of Object.entries(headers)) c.header(name, value)
+  return c.body(body as string, status as ContentfulStatusCode)
 }

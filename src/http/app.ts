@@ -13,13 +13,22 @@ import type { Answer } from './answer.ts'
 import { cutOff, decodeBody, maxBodyBytes, requireMediaType, tooLarge } from './body.ts'
 import { type Connection, readCall } from './incoming-call.ts'
 import { noteRefusal } from './note-refusal.ts'
+import { refuseOtherMethods } from './other-methods.ts'
 import { problemAnswer } from './problem.ts'
 import { targetOf, withoutIssuerPath } from './request-path.ts'
 import { credentialsAnswer, credentialsPath, readTargetName } from './routes/credentials.ts'
-import { chooseBundle, chosenAnswer, type DocumentPath, documentFor, documentPaths } from './routes/discovery.ts'
+import {
+  chooseBundle,
+  chosenAnswer,
+  type DocumentPath,
+  documentAnswer,
+  documentFor,
+  documentPaths,
+} from './routes/discovery.ts'
 import { livezAnswer, readyzAnswer, readyzDocumentsAnswer } from './routes/health.ts'
 import { identitiesAnswer } from './routes/identities.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
+import { createOpenApiDocument, openApiPath } from './routes/openapi.ts'
 import { svidRoutes } from './routes/svid.ts'
 import { answerTokenRequest, oauthErrorAnswer, readTokenRequest } from './routes/token.ts'
 
@@ -65,6 +74,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     if (bundle === undefined) throw new Refusal('not_found', 'no bundle of that trust domain')
     return send(c, chosenAnswer(chooseBundle(bundle, c.req.query('format')), c.req.header('if-none-match')))
   })
+  const description = createOpenApiDocument('public')
+  app.get(openApiPath, async (c) => send(c, documentAnswer(await description(), c.req.header('if-none-match'))))
+  app.options(openApiPath, (c) => c.body(null, 204, corsHeaders))
   for (const [path, route] of Object.entries(svidRoutes(gateway))) {
     app.post(path, async (c) => {
       c.set('operation', route.operation)
@@ -148,21 +160,6 @@ const corsHeaders = {
   'access-control-allow-methods': 'GET, HEAD, OPTIONS',
   'access-control-allow-headers': 'if-none-match',
   'access-control-max-age': '86400',
-}
-
-function refuseOtherMethods(app: Hono<AppEnv>): void {
-  const methods = new Map<string, Set<string>>()
-  for (const { path, method } of app.routes) {
-    if (path === '/*') continue
-    methods.set(path, (methods.get(path) ?? new Set()).add(method))
-  }
-  for (const [path, allowed] of methods) {
-    const allow = [...allowed, ...(allowed.has('GET') ? ['HEAD'] : [])].join(', ')
-    app.all(path, (c): Response => {
-      c.header('allow', allow)
-      throw new Refusal('method_not_allowed', 'no such method here')
-    })
-  }
 }
 
 async function answerError(deps: AppDeps, c: AppContext, error: unknown): Promise<Response> {

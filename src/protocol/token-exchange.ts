@@ -16,7 +16,7 @@ export const unsupportedGrantTypeDetail = 'unsupported grant type'
 
 const jwtTokenType = 'urn:ietf:params:oauth:token-type:jwt'
 
-const subjectTokenTypes = [
+export const subjectTokenTypes = [
   jwtTokenType,
   'urn:ietf:params:oauth:token-type:id_token',
   'urn:ietf:params:oauth:token-type:access_token',

@@ -279,8 +279,12 @@ export function validateX509Svid(
 
 const signingBits: readonly KeyUsageBit[] = ['keyCertSign', 'cRLSign']
 
-/** §5.2: a leaf, with one URI name, which is a SPIFFE ID with a path. */
-function leafSpiffeId({ basicConstraints, keyUsage: usage, subjectAltName: names }: Certificate): SpiffeId {
+/**
+ * The name of a leaf, with nothing of who vouches for it. §5.2: it has one URI name, which is a SPIFFE ID with a path.
+ *
+ * @throws {ProtocolError} `x509_svid`
+ */
+export function leafSpiffeId({ basicConstraints, keyUsage: usage, subjectAltName: names }: Certificate): SpiffeId {
   if (basicConstraints?.ca === true) throw new ProtocolError('x509_svid', 'an authority')
   if (signingBits.some((bit) => usage?.bits.has(bit))) throw new ProtocolError('x509_svid', 'a key that signs')
   // RFC 5280 §4.2.1.3: without the bit, the signature in a TLS handshake proves nothing.

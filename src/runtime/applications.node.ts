@@ -10,6 +10,7 @@ import { getRequestListener, RequestError } from '@hono/node-server'
 import { Refusal } from '../core/refusal.ts'
 import { type AdminDeps, createAdminApp } from '../http/admin-app.ts'
 import { type AppDeps, createApp } from '../http/app.ts'
+import { type ConsoleDeps, createConsoleApp } from '../http/console/console-app.ts'
 import type { Connection } from '../http/incoming-call.ts'
 import { problemAnswer, refusalOf } from '../http/problem.ts'
 import type { Application } from './applications-at-first-use.node.ts'
@@ -34,6 +35,11 @@ export function createPublicApplication({ newRequestId, connection, ...deps }: P
       errorHandler: (error) => answerUnreadable(error, requestId),
     })(request, response)
   }
+}
+
+export function createConsoleApplication(deps: ConsoleDeps): Application {
+  const answer = getRequestListener(createConsoleApp(deps).fetch, honoOptions)
+  return (request, response) => void answer(request, response)
 }
 
 export function createAdminApplication(deps: AdminDeps): Application {

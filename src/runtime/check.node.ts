@@ -6,11 +6,9 @@
  */
 import { access, constants } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { LineCounter, type Node, parseDocument } from 'yaml'
 import { type Configuration, ConfigurationError, type Diagnostic, parseConfiguration } from '../core/config.ts'
-import type { ConfiguredPeer } from '../core/config-federation.ts'
-import { storeFiles } from '../core/config-store.ts'
 import { readDocument } from './configuration.node.ts'
+import { createLocator, namedFiles } from './named-files.ts'
 
 export interface CheckReport {
   readonly ok: boolean
@@ -22,17 +20,13 @@ export interface CheckReport {
   readonly lines: readonly string[]
 }
 
-type Path = readonly (string | number)[]
-
-/** A file that the document names. */
-interface NamedFile {
-  readonly at: Path
-  readonly path: string
-}
-
 /** @throws {DocumentError} when it can not be read at all */
 export async function checkConfiguration(file: string): Promise<CheckReport> {
-  const text = await readDocument(file)
+  return checkText(await readDocument(file), file)
+}
+
+/** @param file Where the text is, or is to be: the files that it names are looked for from there. */
+export async function checkText(text: string, file: string): Promise<CheckReport> {
   const lines = text.split(/\r?\n/)
   try {
     const config = parseConfiguration(text)
@@ -46,7 +40,7 @@ export async function checkConfiguration(file: string): Promise<CheckReport> {
 }
 
 async function findMissingFiles(config: Configuration, text: string, folder: string): Promise<readonly Diagnostic[]> {
-  const locate = createLocator(text)
+  const locate = createLocator(text, 'warning')
   const found = await Promise.all(
     namedFiles(config).map(async ({ at, path }) => ({ at, path, problem: await problemOf(resolve(folder, path)) })),
   )
@@ -71,56 +65,11 @@ async function checkSealFile(
   ]
 }
 
-function namedFiles(config: Configuration): readonly NamedFile[] {
-  const { listen, store, authorities, authenticators, federation, targets } = config
-  const tls = typeof listen.tls === 'string' ? [] : filesOf(['listen', 'tls'], listen.tls)
-  const upstream = authorities.x509.upstream
-    ? filesOf(['authorities', 'x509', 'upstream'], authorities.x509.upstream)
-    : []
-  const ofAuthenticators = [...authenticators].flatMap(([name, config]) => fileKeys(['authenticators', name], config))
-  const ofTargets = [...targets].flatMap(([name, { document }]) =>
-    document.ca_file === undefined ? [] : filesOf(['targets', name], { ca_file: document.ca_file }),
-  )
-  const ofStore = Object.values(storeFiles(store)).map((path) => ({ at: ['store'], path }))
-  return [...tls, ...ofStore, ...upstream, ...ofAuthenticators, ...ofTargets, ...federation.flatMap(filesOfPeer)]
-}
-
-function filesOfPeer({ trustDomain, bundleFile, endpoint }: ConfiguredPeer): readonly NamedFile[] {
-  const caFile = endpoint?.profile === 'https_web' ? endpoint.caFile : undefined
-  const files = {
-    ...(bundleFile !== undefined && { bundle: bundleFile }),
-    ...(caFile !== undefined && { ca_file: caFile }),
-  }
-  return filesOf(['federation', trustDomain], files)
-}
-
-function filesOf(at: Path, files: Readonly<Record<string, string>>): readonly NamedFile[] {
-  return Object.entries(files).map(([key, path]) => ({ at: [...at, key], path }))
-}
-
-/** Keys that name files end in `_file`, at any depth. */
-function fileKeys(at: Path, value: object): readonly NamedFile[] {
-  return Object.entries(value).flatMap(([key, inner]: [string, unknown]): readonly NamedFile[] => {
-    if (key.endsWith('_file') && typeof inner === 'string') return [{ at: [...at, key], path: inner }]
-    return typeof inner === 'object' && inner !== null ? fileKeys([...at, key], inner) : []
-  })
-}
-
 async function problemOf(path: string): Promise<string | undefined> {
   try {
     await access(path, constants.R_OK)
     return undefined
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EACCES' ? 'cannot be read by this user' : 'is not there'
-  }
-}
-
-function createLocator(text: string) {
-  const counter = new LineCounter()
-  const document = parseDocument(text, { lineCounter: counter })
-  return (at: Path, message: string): Diagnostic => {
-    const node = document.getIn(at, true) as Node | undefined
-    const { line, col } = counter.linePos(node?.range?.[0] ?? 0)
-    return { severity: 'warning', line: Math.max(1, line), column: Math.max(1, col), path: at.join('.'), message }
   }
 }

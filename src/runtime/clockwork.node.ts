@@ -5,6 +5,7 @@
  * @module
  */
 import type { Telemetry } from '../core/telemetry.ts'
+import { describeError } from './describe-error.ts'
 
 export interface Task {
   readonly name: string
@@ -58,10 +59,4 @@ function startLoop({ name, everyMs, retryMs = everyMs, run }: Task, telemetry: T
       await running
     },
   }
-}
-
-/** The reason of a refusal, the message of anything else: both are written for operators. */
-export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return 'reason' in error ? `${error.message}: ${String(error.reason)}` : error.message
 }

@@ -8,19 +8,10 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { type Configuration, parseConfiguration } from '../core/config.ts'
 import type { ListenAddress } from '../core/listen-address.ts'
+import { DocumentError } from './document-error.ts'
 
 /** The longest document that is read. */
 const maxDocumentBytes = 16 * 1024 * 1024
-
-/** A document that can not be read at all. */
-export class DocumentError extends Error {
-  override readonly name = 'DocumentError'
-
-  /** Whether there is no file at that path. */
-  get missing(): boolean {
-    return (this.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
-  }
-}
 
 /**
  * @throws {ConfigurationError} with every mistake in it
@@ -72,7 +63,7 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
     ...(metrics && { metrics: { ...metrics, listen: address(metrics.listen) } }),
     ...(bundle_endpoint && { bundle_endpoint: { ...bundle_endpoint, address: address(bundle_endpoint.address) } }),
     store: absoluteStore(store, at),
-    seal: 'file' in seal ? { file: at(seal.file) } : seal,
+    seal: absoluteSeal(seal, at),
     authorities: {
       ...authorities,
       x509: {
@@ -102,6 +93,13 @@ function absoluteStore(store: Configuration['store'], at: (path: string) => stri
     { ...store, ...(password && 'file' in password && { password: { file: at(password.file) } }) },
     at,
   )
+}
+
+type Seal = Configuration['seal']
+
+function absoluteSeal({ also, ...seal }: Seal, at: (path: string) => string): Seal {
+  const absolute = <Key extends object>(key: Key) => ('file' in key ? { ...key, file: at(String(key.file)) } : key)
+  return { ...absolute(seal), ...(also && { also: also.map(absolute) }) }
 }
 
 /** Below other keys of a target stand names that the operator made up. */

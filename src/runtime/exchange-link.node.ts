@@ -12,6 +12,8 @@ import { type Check, concludeCheck, type DoctorDeps, skipCheck } from './doctor.
 
 /** What is asked of the running gateway. */
 export interface GatewayView {
+  /** All that it says of itself; or why it says nothing. */
+  readonly readStatus: () => Promise<{ readonly status: Members } | AdminProblem>
   /** Of the configuration in use; undefined where it does not answer. */
   readonly readDigest: () => Promise<string | undefined>
   /** Undefined where it does not answer, or nothing signs. */
@@ -43,6 +45,10 @@ export function createGatewayView({ admin }: DoctorDeps): GatewayView {
   }
 
   return {
+    async readStatus() {
+      const answer = await ask('GET', '/v1/status')
+      return 'body' in answer ? { status: answer.body } : answer
+    },
     async readDigest() {
       const { document } = await read('/v1/status')
       return typeof document === 'string' ? document : undefined
@@ -97,7 +103,7 @@ interface CloudErrorDocument {
   readonly fix?: string
 }
 
-function explainNoGateway(problem: AdminProblem): Finding {
+export function explainNoGateway(problem: AdminProblem): Finding {
   if (problem instanceof AdminSocketError)
     return findError('gateway_unknown', problem.message, 'name the configuration of the running gateway with --config')
   if (problem.reason === 'not_allowed')

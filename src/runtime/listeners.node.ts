@@ -9,7 +9,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
 import type { Authorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
-import type { PeerStatus } from '../core/federation.ts'
 import type { Gateway } from '../core/gateway.ts'
 import type { ListenAddress } from '../core/listen-address.ts'
 import { Refusal } from '../core/refusal.ts'
@@ -25,6 +24,7 @@ import { type AdmissionLimits, createAdmission } from './admission.node.ts'
 import { createAnswering } from './answering.node.ts'
 import { createAtFirstUse } from './applications-at-first-use.node.ts'
 import { createBundleHandler } from './bundle-handler.node.ts'
+import { describeGateway } from './gateway-status.ts'
 import { createHotLane } from './hot-lane.node.ts'
 import { type Listener, type ListenerOptions, listen, type RequestHandler } from './listener.node.ts'
 import { createConnectionReader } from './peer.node.ts'
@@ -47,6 +47,7 @@ export interface Listeners {
   readonly addresses: {
     readonly main: ListenAddress
     readonly admin: ListenAddress
+    readonly console?: ListenAddress
     readonly metrics?: ListenAddress
     readonly bundleEndpoint?: ListenAddress
   }
@@ -77,6 +78,8 @@ export async function openListeners(input: ListenersInput): Promise<Listeners> {
       unreadable: createUnreadableAnswer(input.newRequestId),
     })
     open.push(admin)
+    const console = config.admin.console && (await listen({ address: config.admin.console, ...consoleHandler(input) }))
+    if (console) open.push(console)
     const metrics = config.metrics && (await listen({ address: config.metrics.listen, handle: metricsHandler(input) }))
     if (metrics) open.push(metrics)
     const bundle = await openBundleEndpoint(input)
@@ -85,6 +88,7 @@ export async function openListeners(input: ListenersInput): Promise<Listeners> {
       addresses: {
         main: main.address,
         admin: admin.address,
+        ...(console && { console: console.address }),
         ...(metrics && { metrics: metrics.address }),
         ...(bundle && { bundleEndpoint: bundle.listener.address }),
       },
@@ -203,42 +207,20 @@ function send(response: ServerResponse, { status, headers, body }: Answer, reque
 
 function adminHandler(input: ListenersInput): RequestHandler {
   const application = createAtFirstUse(
-    async () => (await applications()).createAdminApplication({ ...input, status: async () => statusOf(input) }),
+    async () => (await applications()).createAdminApplication({ ...input, status: () => describeGateway(input) }),
     (error, response, requestId) => void answerFailure(input, error, response, requestId),
   )
   return (request, response) => application(request, response, input.newRequestId())
 }
 
-async function statusOf({ gateway, authorities, federation, now }: ListenersInput) {
-  const { config } = gateway.configured()
-  const problem = await gateway.ready().then(
-    () => undefined,
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+function consoleHandler(input: ListenersInput): Pick<ListenerOptions, 'handle' | 'unreadable'> {
+  const application = createAtFirstUse(
+    async () => (await applications()).createConsoleApplication(input),
+    (error, response, requestId) => void answerFailure(input, error, response, requestId),
   )
   return {
-    ready: problem === undefined,
-    ...(problem !== undefined && { problem }),
-    time: now().toISOString(),
-    trust_domain: config.trustDomain,
-    issuer: config.issuer,
-    document: config.digest,
-    configuration: gateway.configurationRefused() ? 'refused' : 'current',
-    bundle_sequence: authorities.current().sequence,
-    authenticators: [...config.authenticators.values()].map(({ name, type }) => ({ name, type })),
-    federation: federation.list().map((peer) => peerStatus(peer, now())),
-  }
-}
-
-/** What is kept of a peer; its bundle is not read for it, as there may be a thousand. */
-function peerStatus({ trustDomain, state }: PeerStatus, now: Date) {
-  const confirmedAt = state?.confirmedAt
-  return {
-    trust_domain: trustDomain,
-    has_bundle: state?.bundle !== undefined,
-    confirmed_at: confirmedAt?.toISOString(),
-    age_seconds: confirmedAt && Math.max(0, Math.floor((now.getTime() - confirmedAt.getTime()) / 1000)),
-    failures: state?.failures ?? 0,
-    problem: state?.problem,
+    handle: (request, response) => application(request, response, input.newRequestId()),
+    unreadable: createUnreadableAnswer(input.newRequestId),
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createRecordWriter } from '../adapters/stores/record-writer.node.ts'
+import { createRecordWriter } from '../adapters/stores/record-writer.ts'
 import type { RecordWriter } from '../core/audit.ts'
 import { createChainLease, renewMs } from '../core/chain-lease.ts'
 import { createRecords, type Records, type RecordsDeps } from '../core/records.ts'

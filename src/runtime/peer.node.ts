@@ -7,9 +7,9 @@ import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { readPeerChain } from '../adapters/peer-chain.node.ts'
 import { createAddressReader, type TrustedProxies } from '../http/client-address.ts'
 import type { Connection } from '../http/incoming-call.ts'
+import { readPeerChain } from '../protocol/peer-chain.ts'
 
 const nobody: Connection = { address: '', certificates: [] }
 

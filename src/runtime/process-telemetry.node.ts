@@ -4,7 +4,7 @@
  * @module
  */
 import { collectDefaultMetrics } from 'prom-client'
-import { createLog } from '../adapters/telemetry/log.node.ts'
+import { createLog } from '../adapters/telemetry/log.ts'
 import { createPrometheusMetrics } from '../adapters/telemetry/prometheus.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { ServerDeps } from './server.node.ts'

@@ -9,15 +9,16 @@ import { type Configuration, ConfigurationError } from '../core/config.ts'
 import type { RecordEntry } from '../core/record.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { ReloadOutcome } from '../http/admin-app.ts'
-import { describeError } from './clockwork.node.ts'
-import { DocumentError, loadConfiguration } from './configuration.node.ts'
+import { loadConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, restartKeys } from './configuration-holder.ts'
-import type { NodeFederation, PreparedPeers } from './federation.node.ts'
+import { describeError } from './describe-error.ts'
+import { DocumentError } from './document-error.ts'
+import type { ConfiguredFederation, PreparedPeers } from './federation.ts'
 
 export interface ReloadDeps {
   readonly configFile: string
   readonly holder: ConfigurationHolder
-  readonly federation: Pick<NodeFederation, 'prepare' | 'adopt'>
+  readonly federation: Pick<ConfiguredFederation, 'prepare' | 'adopt'>
   readonly authorities: Pick<Authorities, 'refresh'>
   readonly writer: RecordWriter
   readonly telemetry: Telemetry
@@ -101,7 +102,7 @@ async function follow({ telemetry }: ReloadDeps, what: string, run: () => Promis
 
 type Loaded = { readonly config: Configuration; readonly peers: PreparedPeers } | { readonly problems: Problems }
 
-async function load(file: string, federation: Pick<NodeFederation, 'prepare'>): Promise<Loaded> {
+async function load(file: string, federation: Pick<ConfiguredFederation, 'prepare'>): Promise<Loaded> {
   try {
     const config = await loadConfiguration(file)
     return { config, peers: await federation.prepare(config) }

@@ -4,7 +4,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { open, rename, unlink } from 'node:fs/promises'
+import { link, open, rename, unlink } from 'node:fs/promises'
 
 /** What a file gets, at once or piece by piece. */
 export type FileContent = string | Uint8Array | AsyncIterable<Uint8Array>
@@ -27,7 +27,7 @@ export async function replaceFile(path: string, content: FileContent, mode: numb
  * renames leaves some old and some new.
  */
 export async function replaceFiles(files: readonly Replacement[]): Promise<void> {
-  const drafts = files.map((file) => ({ ...file, draft: `${file.path}.${randomBytes(6).toString('hex')}.tmp` }))
+  const drafts = files.map((file) => ({ ...file, draft: draftOf(file.path) }))
   try {
     for (const { draft, content, mode } of drafts) await writeDraft(draft, content, mode)
     for (const { draft, path } of drafts) await rename(draft, path)
@@ -35,6 +35,25 @@ export async function replaceFiles(files: readonly Replacement[]): Promise<void>
     for (const { draft } of drafts) await unlink(draft).catch(() => undefined)
     throw error
   }
+}
+
+/**
+ * Makes a file that is not there yet, as a whole. Rejects with `EEXIST` where there is one, which stays as it is.
+ *
+ * @param mode Exact, whatever the umask is.
+ */
+export async function createFile(path: string, content: FileContent, mode: number): Promise<void> {
+  const draft = draftOf(path)
+  try {
+    await writeDraft(draft, content, mode)
+    await link(draft, path)
+  } finally {
+    await unlink(draft).catch(() => undefined)
+  }
+}
+
+function draftOf(path: string): string {
+  return `${path}.${randomBytes(6).toString('hex')}.tmp`
 }
 
 async function writeDraft(draft: string, content: FileContent, mode: number): Promise<void> {

@@ -22,6 +22,30 @@ export interface SealKeyInput {
   readonly storeIsEmpty: boolean
 }
 
+/** The seal keys of a process. */
+export interface SealKeys {
+  readonly seals: Uint8Array
+  /** What opens what was sealed before. */
+  readonly opens: readonly Uint8Array[]
+  /** A rotation was begun, and is to be gone on with. */
+  readonly isUnfinished: boolean
+}
+
+/** Where the next seal key stands until everything is sealed under it. */
+export function nextKeyFile(file: string): string {
+  return `${file}.next`
+}
+
+/** @throws {SealKeyError} */
+export async function readSealKeys(input: SealKeyInput): Promise<SealKeys> {
+  const { also = [] } = input.seal
+  const former = await Promise.all(also.map((seal) => readSealKey({ ...input, seal, storeIsEmpty: false })))
+  const key = await readSealKey(input)
+  const next = 'file' in input.seal ? await readIfThere(nextKeyFile(input.seal.file)) : undefined
+  if (next === undefined || !('file' in input.seal)) return { seals: key, opens: former, isUnfinished: false }
+  return { seals: parse(next, nextKeyFile(input.seal.file)), opens: [key, ...former], isUnfinished: true }
+}
+
 export async function readSealKey({ seal, env, storeIsEmpty }: SealKeyInput): Promise<Uint8Array> {
   if ('env' in seal) {
     const text = env[seal.env]
@@ -38,7 +62,7 @@ export async function readSealKey({ seal, env, storeIsEmpty }: SealKeyInput): Pr
     throw new SealKeyError(
       `the seal key ${seal.file} is missing, and the store holds keys that only it opens: bring it back from your backup. Nothing was changed`,
     )
-  return create(seal.file)
+  return createSealKey(seal.file)
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
@@ -60,12 +84,22 @@ function parse(text: string, where: string): Uint8Array {
   }
 }
 
-/** The store is held by this process alone, so that nobody else makes one at the same time. */
-async function create(path: string): Promise<Uint8Array> {
+/** Whoever makes one holds the store, so that nobody else makes one at the same time. */
+export async function createSealKey(path: string): Promise<Uint8Array> {
   const key = randomBytes(32)
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  await replaceFile(path, `${key.toString('base64')}\n`, 0o600)
+  await writeSealKey(path, key)
+  return key
+}
+
+/** Durable when it resolves. */
+export async function writeSealKey(path: string, key: Uint8Array): Promise<void> {
+  await replaceFile(path, `${Buffer.from(key).toString('base64')}\n`, 0o600)
+  await syncFolderOf(path)
+}
+
+/** So that names of files in it are durable as well. */
+export async function syncFolderOf(path: string): Promise<void> {
   await using folder = await open(dirname(path), 'r')
   await folder.sync()
-  return key
 }

@@ -4,16 +4,16 @@
  * @module
  */
 import { setTimeout } from 'node:timers/promises'
+import { createFetchBundle } from '../adapters/bundle-endpoint.node.ts'
 import { createConnectUpstream } from '../adapters/connect-upstream.node.ts'
 import { createExchangeAtCloud } from '../adapters/exchangers/index.ts'
 import { createFileReader } from '../adapters/file-reader.node.ts'
 import type { ConnectUpstream } from '../adapters/http-client.ts'
-import { createJoinEqual } from '../adapters/join-equal.node.ts'
-import { createUpstreamFiles } from '../adapters/keys/upstream-files.node.ts'
-import type { RecordWriter, RefusalLimiter } from '../core/audit.ts'
+import { createJoinEqual } from '../adapters/join-equal.ts'
+import { createUpstreamFiles } from '../adapters/keys/upstream-files.ts'
 import { type Authorities, createAuthorities } from '../core/authorities.ts'
-import type { RingPlan } from '../core/authority-plan.ts'
 import type { Configuration } from '../core/config.ts'
+import { createExplainer } from '../core/explainer.ts'
 import { createGateway, type Gateway } from '../core/gateway.ts'
 import { formatListenAddress } from '../core/listen-address.ts'
 import { createOperator } from '../core/operator.ts'
@@ -22,16 +22,22 @@ import { createRefusalLimiter } from '../core/refusal-limiter.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { AdminDeps, ReloadOutcome } from '../http/admin-app.ts'
 import { formatHex } from '../protocol/encoding.ts'
+import { maxTrustBundleBytes } from '../protocol/trust-bundle.ts'
 import type { AdmissionLimits } from './admission.node.ts'
-import { describeError, startClockwork, type Task } from './clockwork.node.ts'
+import { createBackups } from './backup.node.ts'
+import { startClockwork, type Task } from './clockwork.node.ts'
 import { loadConfiguration, watchConfiguration } from './configuration.node.ts'
 import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
-import { type NodeFederation, startFederation } from './federation.node.ts'
+import { keepCountedRefusals } from './counted-refusals.ts'
+import { describeError } from './describe-error.ts'
+import { type ConfiguredFederation, startFederation } from './federation.ts'
 import { type Listeners, openListeners } from './listeners.node.ts'
 import { openRecords } from './open-records.node.ts'
 import { type OpenStore, openStore } from './open-store.node.ts'
-import { createRandomPool } from './random-pool.node.ts'
+import { createRandomPool } from './random-pool.ts'
 import { createReload } from './reload.node.ts'
+import { ringPlans } from './ring-plans.ts'
+import { createSealRotation } from './seal-rotation.node.ts'
 import type { ServerSettings } from './settings.ts'
 import { unlessReadOnly } from './unless-read-only.ts'
 
@@ -84,7 +90,7 @@ export async function startServer(settings: ServerSettings, deps: ServerDeps): P
   return server
 }
 
-function createSources(): Sources {
+export function createSources(): Sources {
   const randomBytes = createRandomPool()
   return {
     now: () => new Date(),
@@ -112,7 +118,16 @@ async function assemble(parts: Parts): Promise<RunningServer> {
   const recorded = await openRecords({ ...sources, opened, telemetry, trustDomain: config.trustDomain })
   const { writer, records } = recorded
   started.defer(recorded.close)
-  const federation = await startFederation({ ...sources, config, store, writer, telemetry, authorities })
+  const federation = await startFederation({
+    ...sources,
+    config,
+    store,
+    writer,
+    telemetry,
+    authorities,
+    files: createFileReader(maxTrustBundleBytes),
+    fetchBundle: createFetchBundle(sources),
+  })
   started.defer(federation.close)
   holder = createHolder(parts, authorities, federation)
   started.defer(holder.close)
@@ -161,6 +176,9 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       deadline,
     }),
     records,
+    seal: createSealRotation({ ...opened, seal: config.seal, writer, now: sources.now, pause: (ms) => setTimeout(ms) }),
+    backups: createBackups({ ...opened, config, writer, now: sources.now }),
+    explainer: createExplainer({ configured, store, records, now: sources.now }),
     telemetry,
     metrics,
     authorities,
@@ -227,8 +245,8 @@ async function logFailure(telemetry: Telemetry, what: string, run: () => Promise
   }
 }
 
-function createNodeAuthorities(
-  { opened, sources, telemetry, config }: Parts,
+export function createNodeAuthorities(
+  { opened, sources, telemetry, config }: Pick<Parts, 'opened' | 'sources' | 'telemetry' | 'config'>,
   current: () => Configuration,
 ): Authorities {
   return createAuthorities({
@@ -242,7 +260,7 @@ function createNodeAuthorities(
     plans: () => ringPlans(current()),
     upstream: () => {
       const files = current().authorities.x509.upstream
-      return files && createUpstreamFiles(files)
+      return files && createUpstreamFiles(files, createFileReader())
     },
   })
 }
@@ -250,7 +268,7 @@ function createNodeAuthorities(
 function createHolder(
   { config, opened, sources, telemetry }: Parts,
   authorities: Authorities,
-  { bundleOf }: Pick<NodeFederation, 'bundleOf'>,
+  { bundleOf }: Pick<ConfiguredFederation, 'bundleOf'>,
 ): ConfigurationHolder {
   const files = createFileReader()
   return createConfigurationHolder(config, {
@@ -270,30 +288,13 @@ function createConnect({ monotonicMs }: Sources, files = createFileReader()): Co
   return createConnectUpstream({ files, monotonicMs })
 }
 
-function ringPlans({ authorities: { x509, jwt } }: Configuration): readonly RingPlan[] {
-  return [
-    { ring: 'x509', algorithm: x509.algorithm, ttlSeconds: x509.ttlSeconds },
-    ...jwt.algorithms.map(
-      (algorithm): RingPlan => ({ ring: `jwt/${algorithm}`, algorithm, ttlSeconds: jwt.ttlSeconds }),
-    ),
-  ]
-}
-
-async function keepCountedRefusals(
-  limiter: RefusalLimiter,
-  writer: RecordWriter,
-  now: Date,
-  all: boolean,
-): Promise<void> {
-  const entries = limiter.takeCounted(now, { all })
-  if (entries.length > 0) await writer.append(entries)
-}
-
-function reportStart({ config, settings, telemetry }: Parts, { addresses }: Listeners): void {
+function reportStart({ config, settings, opened, telemetry }: Parts, { addresses }: Listeners): void {
   telemetry.gauge('apostille_config_valid', 1)
   // The issuer of `dev` has a port, and no cloud is to know it.
   const warnings = config.warnings.filter(({ path }) => settings.purpose !== 'dev' || path !== 'issuer')
   for (const { message, line, path } of warnings) telemetry.log('warning', message, { line, path })
+  if (opened.ring.isUnfinished())
+    telemetry.log('warning', 'a rotation of the seal key is unfinished: go on with it by `apostille seal rotate`')
   telemetry.log('info', 'ready', {
     trust_domain: config.trustDomain,
     issuer: config.issuer,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LogFormat } from '../adapters/telemetry/log.node.ts'
+import type { LogFormat } from '../adapters/telemetry/log.ts'
 
 export interface ServerSettings {
   /** Path of the configuration document; relative paths in it start at its folder. */

@@ -8,7 +8,7 @@ import { SealError } from '../core/key-manager.ts'
 import { Refusal } from '../core/refusal.ts'
 import { StoreError } from '../core/store.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import { DocumentError } from './configuration.node.ts'
+import { DocumentError } from './document-error.ts'
 import { ListenError } from './listener.node.ts'
 import { SealKeyError } from './seal-key.node.ts'
 

@@ -10,7 +10,8 @@ import {
   type GcpTargetDocument,
   lifetimeSecondsOf,
 } from '../core/config-targets.ts'
-import { DocumentError, loadConfiguration } from './configuration.node.ts'
+import { loadConfiguration } from './configuration.node.ts'
+import { DocumentError } from './document-error.ts'
 
 export type { TargetType } from '../core/config-targets.ts'
 export type TargetFacts = { readonly type: 'aws' } | AzureFacts | GoogleFacts

@@ -15,7 +15,8 @@ import { isReservedPath } from '../core/spiffe-path.ts'
 import type { Target } from '../core/target.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { buildSpiffeId, parseSpiffeId, type SpiffeId } from '../protocol/spiffe-id.ts'
-import { DocumentError, loadConfiguration } from './configuration.node.ts'
+import { loadConfiguration } from './configuration.node.ts'
+import { DocumentError } from './document-error.ts'
 
 /** What was asked for does not fit the configuration. */
 export class TargetSetupError extends Error {

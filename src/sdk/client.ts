@@ -1,200 +1,138 @@
 /**
- * A client of the gateway: a proof goes in, a cloud's credential or a JWT-SVID comes out. It needs `fetch` and nothing
- * else, so it runs wherever that is.
+ * A client of the gateway: a proof goes in, SVIDs, credentials and secrets come out.
  *
  * @module
  */
-import { ApostilleError, isPassing } from './apostille-error.ts'
-import { type CloudCredential, type JwtSvid, readCredential, readJwtSvid } from './credential-answer.ts'
+import { type Document, documentsOf } from './answer-fields.ts'
+import { ApostilleError } from './apostille-error.ts'
+import { type Ask, type Call, createAsk, longAnswerBytes, problemError, readObject, type ServerOptions } from './ask.ts'
+import { type CloudCredential, readCredential } from './credential-answer.ts'
+import { createKvClient, type KvClient } from './kv-client.ts'
+import {
+  type Identity,
+  type IssuedX509Svid,
+  type JwtSvid,
+  readIdentity,
+  readJwtSvid,
+  readX509Svid,
+} from './svid-answer.ts'
 
-/** The part of `fetch` that is used here. */
-export type Fetch = (url: string, init: FetchInit) => Promise<Response>
-
-export interface FetchInit {
-  readonly method: 'GET' | 'POST'
-  readonly headers: Record<string, string>
-  readonly body?: string
-  readonly redirect: 'manual'
-  readonly signal: AbortSignal
-}
-
-export interface ClientOptions {
-  /** Where the gateway listens, such as `https://id.example.org`; http to this machine only. */
-  readonly server: string | URL
-  /** The proof, or what gives it, which is called for each request. Absent where `fetch` shows a certificate. */
-  readonly token?: string | (() => string | Promise<string>)
+export interface ClientOptions extends ServerOptions {
   /** Which of the identities of the proof; default: the first. */
   readonly spiffeId?: string
-  /** Only this authenticator may take the proof; default: any. */
-  readonly authenticator?: string
-  /** Default: the runtime's. */
-  readonly fetch?: Fetch
-  /** For one answer, all attempts together; default: 30,000. */
-  readonly deadlineMs?: number
 }
 
-export interface JwtSvidRequest {
-  readonly audience: string | readonly string[]
+interface SvidRequest {
+  /** Which of the identities of the proof; default: that of the client. */
+  readonly spiffeId?: string
   /** Default: as long as the rule allows. */
   readonly ttlSeconds?: number
 }
 
-/** Each asks the gateway anew. @throws {ApostilleError} */
+export interface JwtSvidRequest extends SvidRequest {
+  readonly audience: string | readonly string[]
+}
+
+export interface X509SvidRequest extends SvidRequest {
+  /** PKCS#10, PEM or base64 of DER. Its key is used, and nothing else of it. */
+  readonly csr: string
+}
+
+/** One of a batch. */
+export type BatchRequest = { readonly jwt: JwtSvidRequest } | { readonly x509: X509SvidRequest }
+
+/** In the order of the requests, each an SVID or why there is none. */
+export type BatchOutcomes<Requests extends readonly BatchRequest[]> = {
+  readonly [At in keyof Requests]:
+    | (Requests[At] extends { readonly jwt: JwtSvidRequest } ? JwtSvid : IssuedX509Svid)
+    | ApostilleError
+}
+
+/** Each asks the gateway anew. What passes (no connection, overload) is tried again. @throws {ApostilleError} */
 export interface Client {
-  readonly getCredential: (target: string) => Promise<CloudCredential>
+  /** The SPIFFE IDs of the proof; the first is the default. */
+  readonly listIdentities: () => Promise<readonly Identity[]>
   readonly getJwtSvid: (request: JwtSvidRequest) => Promise<JwtSvid>
+  readonly getX509Svid: (request: X509SvidRequest) => Promise<IssuedX509Svid>
+  /** Up to 100 for one proof. */
+  readonly getSvids: <const Requests extends readonly BatchRequest[]>(
+    requests: Requests,
+  ) => Promise<BatchOutcomes<Requests>>
+  /** The credential of a cloud. */
+  readonly getCredential: (target: string) => Promise<CloudCredential>
+  /**
+   * The SPIFFE bundle of the gateway's trust domain, or of one that it federates with: a document for `parseTrustBundle`.
+   * Takes no proof.
+   */
+  readonly getBundle: (trustDomain?: string) => Promise<string>
+  /** Our own versioned secrets. */
+  readonly kv: KvClient
 }
 
 /** @throws {ApostilleError} `usage` */
 export function createClient(options: ClientOptions): Client {
-  const origin = readServer(options.server)
-  const ask = (call: Call) => askUntilDeadline({ ...options, origin }, call)
+  const ask = createAsk(options)
+  const askObject = async (call: Call) => readObject(await ask(call))
   const { spiffeId } = options
   return {
+    async listIdentities() {
+      const document = await askObject({ path: '/v1/identities' })
+      return documentsOf(document, 'items').map(readIdentity)
+    },
+    async getJwtSvid(request) {
+      return readJwtSvid(await askObject({ path: '/v1/svid/jwt', body: jwtBody(request, spiffeId) }))
+    },
+    async getX509Svid(request) {
+      return readX509Svid(await askObject({ path: '/v1/svid/x509', body: x509Body(request, spiffeId) }))
+    },
+    getSvids: (requests) => getSvids(ask, requests, spiffeId),
     async getCredential(target) {
       const query = spiffeId === undefined ? '' : `?spiffe_id=${encodeURIComponent(spiffeId)}`
-      return readCredential(await ask({ method: 'GET', path: `/v1/credentials/${encodeURIComponent(target)}${query}` }))
+      return readCredential(await askObject({ path: `/v1/credentials/${encodeURIComponent(target)}${query}` }))
     },
-    async getJwtSvid({ audience, ttlSeconds }) {
-      const body = { audience: [audience].flat(), spiffe_id: spiffeId, ttl_seconds: ttlSeconds }
-      return readJwtSvid(await ask({ method: 'POST', path: '/v1/svid/jwt', body }))
+    async getBundle(trustDomain) {
+      const { text } = await ask({ path: bundlePath(trustDomain), isPublic: true, maxAnswerBytes: longAnswerBytes })
+      return text
     },
+    kv: createKvClient(ask, spiffeId),
   }
 }
 
-interface Call {
-  readonly method: 'GET' | 'POST'
-  readonly path: string
-  readonly body?: unknown
+export function bundlePath(trustDomain: string | undefined): string {
+  return trustDomain === undefined ? '/v1/bundle' : `/v1/bundles/${encodeURIComponent(trustDomain)}`
 }
 
-interface Asking extends ClientOptions {
-  /** Without a slash at its end. */
-  readonly origin: string
+function jwtBody({ audience, ...rest }: JwtSvidRequest, spiffeId: string | undefined) {
+  return { audience: [audience].flat(), ...commonBody(rest, spiffeId) }
 }
 
-const loopbackHost = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
-
-/** A proof must not cross a network in the clear. */
-function readServer(server: string | URL): string {
-  const url = URL.parse(String(server))
-  const good = url?.protocol === 'https:' || (url?.protocol === 'http:' && loopbackHost.test(url.hostname))
-  if (url === null || !good || url.username !== '' || url.search !== '' || url.hash !== '')
-    throw new ApostilleError('server: expected an https URL such as https://id.example.org', { code: 'usage' })
-  return url.href.replace(/\/$/, '')
+function x509Body({ csr, ...rest }: X509SvidRequest, spiffeId: string | undefined) {
+  return { csr, ...commonBody(rest, spiffeId) }
 }
 
-const defaultDeadlineMs = 30_000
-const maxAttempts = 6
-/** When nobody answers at all, which may be for good. */
-const maxUnanswered = 3
-const firstPauseMs = 250
-const longestPauseMs = 4_000
+function commonBody({ spiffeId, ttlSeconds }: SvidRequest, usual: string | undefined) {
+  return { spiffe_id: spiffeId ?? usual, ttl_seconds: ttlSeconds }
+}
 
-async function askUntilDeadline(asking: Asking, call: Call): Promise<Readonly<Record<string, unknown>>> {
-  const { deadlineMs = defaultDeadlineMs } = asking
-  const end = performance.now() + deadlineMs
-  const abort = new AbortController()
-  const timer = setTimeout(() => abort.abort(), deadlineMs)
-  try {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await askOnce(asking, call, abort.signal)
-      } catch (error) {
-        if (abort.signal.aborted) throw late(deadlineMs, error)
-        const pauseMs = pauseAfter(error, attempt)
-        if (pauseMs === undefined || performance.now() + pauseMs >= end) throw error
-        await pause(pauseMs)
-      }
-    }
-  } finally {
-    clearTimeout(timer)
+async function getSvids<const Requests extends readonly BatchRequest[]>(
+  ask: Ask,
+  requests: Requests,
+  spiffeId: string | undefined,
+): Promise<BatchOutcomes<Requests>> {
+  const body = {
+    requests: requests.map((request) =>
+      'jwt' in request ? { jwt: jwtBody(request.jwt, spiffeId) } : { x509: x509Body(request.x509, spiffeId) },
+    ),
   }
+  const answer = await ask({ path: '/v1/svids', body, maxAnswerBytes: longAnswerBytes })
+  const results = documentsOf(readObject(answer), 'results')
+  if (results.length !== requests.length)
+    throw new ApostilleError('the answer is not one for each request', { code: 'unexpected_answer' })
+  return results.map(readOutcome) as BatchOutcomes<Requests>
 }
 
-function late(deadlineMs: number, cause: unknown): ApostilleError {
-  return new ApostilleError(`no answer within ${deadlineMs} ms`, { code: 'timeout', cause })
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
-/** Full jitter, and no sooner than the gateway asks for; undefined when another attempt gains nothing. */
-function pauseAfter(error: unknown, attempt: number): number | undefined {
-  if (!(error instanceof ApostilleError) || !isPassing(error)) return undefined
-  if (attempt >= (error.status === undefined ? maxUnanswered : maxAttempts)) return undefined
-  const jitteredMs = Math.random() * Math.min(firstPauseMs * 2 ** attempt, longestPauseMs)
-  return Math.max(jitteredMs, (error.retryAfterSeconds ?? 0) * 1000)
-}
-
-async function askOnce(asking: Asking, { method, path, body }: Call, signal: AbortSignal) {
-  const { origin, authenticator, fetch = globalThis.fetch } = asking
-  const headers = {
-    ...(await readProof(asking)),
-    ...(authenticator !== undefined && { 'apostille-authenticator': authenticator }),
-    ...(body !== undefined && { 'content-type': 'application/json' }),
-  }
-  const init = { method, headers, redirect: 'manual', signal } as const
-  const response = await fetch(
-    `${origin}${path}`,
-    body === undefined ? init : { ...init, body: JSON.stringify(body) },
-  ).catch((cause: unknown) => {
-    throw new ApostilleError(`no answer from ${origin}`, { code: 'unreachable', cause })
-  })
-  const document = parseObject(await readText(response, origin))
-  if (response.status !== 200) throw problemOf(response, document)
-  if (document === undefined) throw new ApostilleError('the answer is not JSON', { code: 'unexpected_answer' })
-  return document
-}
-
-async function readProof({ token }: ClientOptions): Promise<Record<string, string>> {
-  if (token === undefined) return {}
-  const text = (typeof token === 'string' ? token : await token()).trim()
-  // RFC 9110 §5.5: nothing else may stand in a header, and an error of the runtime might quote it.
-  if (!/^[\x21-\x7e]{1,16384}$/.test(text))
-    throw new ApostilleError('the token is none: one word of ASCII is expected', { code: 'token' })
-  return { authorization: `Bearer ${text}` }
-}
-
-const maxAnswerBytes = 256 * 1024
-
-async function readText(response: Response, origin: string): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  let size = 0
-  try {
-    for await (const chunk of response.body ?? []) {
-      size += chunk.byteLength
-      if (size > maxAnswerBytes) break
-      text += decoder.decode(chunk, { stream: true })
-    }
-  } catch (cause) {
-    throw new ApostilleError(`the answer of ${origin} broke off`, { code: 'unreachable', cause })
-  }
-  if (size <= maxAnswerBytes) return text + decoder.decode()
-  throw new ApostilleError(`the answer has more than ${maxAnswerBytes} bytes`, { code: 'unexpected_answer' })
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** RFC 9457, or what something between here and the gateway answers. */
-function problemOf({ status, headers }: Response, document: Readonly<Record<string, unknown>> = {}): ApostilleError {
-  const { code, title, detail, request_id: requestId } = document
-  const known = typeof code === 'string' && typeof title === 'string'
-  const message = known ? `${title} (${code})${typeof detail === 'string' ? `: ${detail}` : ''}` : `status ${status}`
-  const retryAfter = /^\d{1,6}$/.exec(headers.get('retry-after') ?? '')?.[0]
-  return new ApostilleError(message, {
-    code: known ? code : 'unexpected_answer',
-    status,
-    ...(typeof requestId === 'string' && { requestId }),
-    ...(retryAfter !== undefined && { retryAfterSeconds: Number(retryAfter) }),
-  })
+function readOutcome(document: Document): JwtSvid | IssuedX509Svid | ApostilleError {
+  const { status } = document
+  if (typeof status === 'number') return problemError(document, { status })
+  return 'token' in document ? readJwtSvid(document) : readX509Svid(document)
 }

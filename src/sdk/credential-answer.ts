@@ -1,9 +1,9 @@
 /**
- * Answers of `GET /v1/credentials/{target}` and `POST /v1/svid/jwt`, read.
+ * Answers of `GET /v1/credentials/{target}`, read.
  *
  * @module
  */
-import { ApostilleError } from './apostille-error.ts'
+import { type Document, textOf, timeOf, unexpected } from './answer-fields.ts'
 
 export type CloudCredential = AwsCredential | AccessTokenCredential
 
@@ -23,14 +23,6 @@ export interface AccessTokenCredential {
   readonly expiresAt: Date
 }
 
-export interface JwtSvid {
-  readonly spiffeId: string
-  readonly token: string
-  readonly expiresAt: Date
-}
-
-type Document = Readonly<Record<string, unknown>>
-
 /** @throws {ApostilleError} `unexpected_answer` */
 export function readCredential(document: Document): CloudCredential {
   return document['AccessKeyId'] === undefined ? readAccessToken(document) : readAws(document)
@@ -40,10 +32,10 @@ function readAws(document: Document): AwsCredential {
   const { AccountId: accountId, RoleArn: roleArn } = document
   return {
     type: 'aws',
-    accessKeyId: text(document, 'AccessKeyId'),
-    secretAccessKey: text(document, 'SecretAccessKey'),
-    sessionToken: text(document, 'Token'),
-    expiresAt: time(document, 'Expiration'),
+    accessKeyId: textOf(document, 'AccessKeyId'),
+    secretAccessKey: textOf(document, 'SecretAccessKey'),
+    sessionToken: textOf(document, 'Token'),
+    expiresAt: timeOf(document, 'Expiration'),
     ...(typeof accountId === 'string' && { accountId }),
     ...(typeof roleArn === 'string' && { roleArn }),
   }
@@ -52,30 +44,5 @@ function readAws(document: Document): AwsCredential {
 function readAccessToken(document: Document): AccessTokenCredential {
   const type = document['target_type']
   if (type !== 'azure' && type !== 'gcp') throw unexpected('target_type')
-  return { type, accessToken: text(document, 'access_token'), expiresAt: time(document, 'expires_at') }
-}
-
-/** @throws {ApostilleError} `unexpected_answer` */
-export function readJwtSvid(document: Document): JwtSvid {
-  return {
-    spiffeId: text(document, 'spiffe_id'),
-    token: text(document, 'token'),
-    expiresAt: time(document, 'expires_at'),
-  }
-}
-
-function text(document: Document, name: string): string {
-  const value = document[name]
-  if (typeof value === 'string' && value !== '') return value
-  throw unexpected(name)
-}
-
-function time(document: Document, name: string): Date {
-  const value = new Date(text(document, name))
-  if (Number.isNaN(value.getTime())) throw unexpected(name)
-  return value
-}
-
-function unexpected(name: string): ApostilleError {
-  return new ApostilleError(`the answer has no ${name}, so it is none of a gateway`, { code: 'unexpected_answer' })
+  return { type, accessToken: textOf(document, 'access_token'), expiresAt: timeOf(document, 'expires_at') }
 }

@@ -5,8 +5,9 @@
  */
 import { ApostilleError, isPassing } from './apostille-error.ts'
 import { type Client, type ClientOptions, createClient } from './client.ts'
-import type { AccessTokenCredential, AwsCredential, CloudCredential, JwtSvid } from './credential-answer.ts'
+import type { AccessTokenCredential, AwsCredential, CloudCredential } from './credential-answer.ts'
 import { createFreshKeeper, type JoinEqual } from './fresh.ts'
+import type { JwtSvid } from './svid-answer.ts'
 
 /** What is fresh is handed out again without a proof, so every `token` has to be one identity's. */
 export interface FreshOptions extends ClientOptions {

@@ -7,7 +7,8 @@ import { readFile } from 'node:fs/promises'
 import { type IncomingMessage, request as plainRequest } from 'node:http'
 import { type RequestOptions, request as tlsRequest } from 'node:https'
 import { Readable } from 'node:stream'
-import type { Fetch, FetchInit } from './client.ts'
+import { ApostilleError } from './apostille-error.ts'
+import type { Fetch, FetchInit } from './ask.ts'
 
 /** PEM files. */
 export interface TlsFiles {
@@ -18,17 +19,34 @@ export interface TlsFiles {
   readonly keyFile?: string
 }
 
-/** The files are read for each request, as they are replaced while the process runs. */
-export function createHttpsFetch({ caFile, certFile, keyFile }: TlsFiles): Fetch {
+/** PEM. What is absent is left to Node. */
+export interface TlsMaterial {
+  readonly ca?: string | readonly string[]
+  readonly cert?: string
+  readonly key?: string
+}
+
+/** @param read Called for each request, as what it reads is replaced while the process runs. */
+export function createHttpsFetch(read: () => TlsMaterial | Promise<TlsMaterial>): Fetch {
   return async (url, init) => {
-    const [ca, cert, key] = await Promise.all([caFile, certFile, keyFile].map(readOptional))
-    const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) }
-    return toResponse(await send(url, init, tls))
+    const { ca, ...own } = await read()
+    return toResponse(await send(url, init, { ...own, ...(ca !== undefined && { ca: [ca].flat() }) }))
   }
 }
 
-async function readOptional(file: string | undefined): Promise<Buffer | undefined> {
-  return file === undefined ? undefined : readFile(file)
+/** @throws {ApostilleError} `files` */
+export async function readTlsFiles({ caFile, certFile, keyFile }: TlsFiles): Promise<TlsMaterial> {
+  const [ca, cert, key] = await Promise.all([caFile, certFile, keyFile].map(readOptional))
+  return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) }
+}
+
+async function readOptional(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new ApostilleError(`${file} can not be read`, { code: 'files', cause })
+  }
 }
 
 function send(url: string, { method, headers, body, signal }: FetchInit, tls: RequestOptions) {

@@ -6,15 +6,19 @@
 import { readFile } from 'node:fs/promises'
 import { ApostilleError } from './apostille-error.ts'
 import type { FreshOptions } from './fresh-client.ts'
-import { createHttpsFetch, type TlsFiles } from './https-fetch.node.ts'
+import { readGatewayTrust } from './gateway-trust.node.ts'
+import { createHttpsFetch, readTlsFiles, type TlsFiles, type TlsMaterial } from './https-fetch.node.ts'
 import { createJoinEqual } from './join-equal.node.ts'
+import type { X509Source } from './x509-source.node.ts'
 
-/** The proof is `token`, `tokenFile`, or `certFile` with `keyFile`. */
+/** The proof is `token`, `tokenFile`, `source`, or `certFile` with `keyFile`. */
 export interface NodeOptions extends TlsFiles, Omit<FreshOptions, 'server'> {
   /** Default: `APOSTILLE_SERVER`. */
   readonly server?: string | URL
   /** A file that holds a token, read for each request. Default: `APOSTILLE_TOKEN_FILE`. */
   readonly tokenFile?: string
+  /** Its X.509-SVID is the proof. */
+  readonly source?: X509Source
   /** Default: `APOSTILLE_CA_FILE`, else the authorities that Node knows. */
   readonly caFile?: string
   /** Default: those of the process. */
@@ -23,20 +27,27 @@ export interface NodeOptions extends TlsFiles, Omit<FreshOptions, 'server'> {
 
 /** @throws {ApostilleError} `usage` when no server, no proof or half a proof is named */
 export function readNodeOptions(options: NodeOptions): FreshOptions {
-  const { tokenFile, caFile, certFile, keyFile, env = process.env, server: named, token: given, ...rest } = options
+  const { tokenFile, source, certFile, keyFile, env = process.env, server: named, token: given, ...others } = options
+  const { caFile = env['APOSTILLE_CA_FILE'], ...rest } = others
   const server = named ?? env['APOSTILLE_SERVER']
   if (server === undefined)
     throw new ApostilleError('there is no server: name it with `server`, or APOSTILLE_SERVER', { code: 'usage' })
-  const files = tlsFiles({ caFile: caFile ?? env['APOSTILLE_CA_FILE'], certFile, keyFile })
-  const shown = files.certFile !== undefined
+  const files = tlsFiles({ caFile, certFile, keyFile })
+  const shown = source !== undefined || files.certFile !== undefined
   const token = given ?? (shown ? undefined : fromFile(tokenFile ?? env['APOSTILLE_TOKEN_FILE']))
+  const read = source ? () => readBySource(source, caFile) : () => readTlsFiles(files)
   return {
     join: createJoinEqual(),
-    ...((shown || files.caFile !== undefined) && { fetch: createHttpsFetch(files) }),
+    ...((shown || caFile !== undefined) && { fetch: createHttpsFetch(read) }),
     ...rest,
     server,
     ...(token !== undefined && { token }),
   }
+}
+
+async function readBySource(source: X509Source, caFile: string | undefined): Promise<TlsMaterial> {
+  const { certificates, privateKey } = source.svid()
+  return { ...(await readGatewayTrust(caFile, source.bundles())), cert: certificates, key: privateKey }
 }
 
 function tlsFiles(given: { readonly [Name in keyof TlsFiles]: string | undefined }): TlsFiles {
@@ -48,7 +59,7 @@ function tlsFiles(given: { readonly [Name in keyof TlsFiles]: string | undefined
 function fromFile(file: string | undefined): () => Promise<string> {
   if (file === undefined)
     throw new ApostilleError(
-      'there is no proof: name `token`, `tokenFile` (or APOSTILLE_TOKEN_FILE), or `certFile` with `keyFile`',
+      'there is no proof: name `token`, `tokenFile` (or APOSTILLE_TOKEN_FILE), `source`, or `certFile` with `keyFile`',
       { code: 'usage' },
     )
   return async () => {

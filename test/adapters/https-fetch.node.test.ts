@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns'
 import type { RequestListener } from 'node:http'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createAddressRule } from '../../src/adapters/connect-upstream.node.ts'
+import { createAddressRule } from '../../src/adapters/address-rule.ts'
 import { createHttpClient } from '../../src/adapters/http-client.ts'
 import { createHttpsFetch, type HttpsFetchOptions } from '../../src/adapters/https-fetch.node.ts'
 import { type HttpsServer, startHttpsServer } from '../support/https-server.ts'

@@ -87,7 +87,7 @@ test('without authorities of its own the issuer is seen as clouds see it', async
 })
 
 test.each([
-  ['without a target', [], 2, '--target is needed'],
+  ['with whom, and not where', ['--as', '/x'], 2, '--as goes with --target'],
   ['with a file of authorities that is not there', ['--target', 'vault', '--ca-file', '/nowhere.pem'], 1, 'ENOENT'],
 ])('%s', async (_, args, code, said) => {
   const result = await doctor(...args)
@@ -101,4 +101,16 @@ test('a gateway that does not run is a finding', async () => {
   const { code, stdout } = await runCli(['doctor', '--target', 'vault', '--config', config])
   expect(code).toBe(1)
   expect(stdout).toMatch(/the gateway is not running\n {5}→ start it with `.*main\.ts serve`$/m)
+})
+
+test('without a target it looks at the installation as a whole', async () => {
+  const text = await doctor('--ca-file', gateway.caFile)
+  expect(text.stdout).toMatch(/^1 {2}node {11}ok {7}2\d\.[\s\S]*\n10 issuer {9}/)
+  expect(text.code).toBe(0)
+  const json = await doctor('--ca-file', gateway.caFile, '--output', 'json')
+  const { target, ok, checks } = JSON.parse(json.stdout)
+  expect({ target, ok, count: checks.length }).toEqual({ target: null, ok: true, count: 12 })
+
+  const alone = await doctor('--output', 'json')
+  expect(alone.code).toBe(1)
 })

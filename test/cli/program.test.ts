@@ -70,12 +70,15 @@ test('the help of the program names every command', async () => {
     expect(stdout).toContain(`  ${name} `)
 })
 
+const server = ['--server', 'https://localhost:1']
+const jwt = ['svid', 'jwt', '--audience', 'a', ...server]
+
 test.each([
   ['unknown command', ['srve'], 'Did you mean serve?'],
   ['unknown command of a group', ['records', 'lst'], 'Did you mean list?'],
   ['unknown flag', ['check', '--confg', 'x'], 'Did you mean --config?'],
   ['unknown flag beside missing ones', ['svid', 'jwt', '--audiense', 'x'], 'Did you mean --audience?'],
-  ['a command of later', ['explain'], "unknown command 'explain'"],
+  ['nothing to explain', ['explain'], 'there is nothing to explain'],
   ['missing argument', ['join-token', 'revoke'], "missing required argument 'id'"],
   ['too many arguments', ['reload', 'now'], 'too many arguments'],
   ['missing flag', ['svid', 'jwt', '--server', 'https://localhost:1'], '--audience is missing'],
@@ -84,6 +87,15 @@ test.each([
   ['half a proof', ['identities', '--server', 'https://localhost:1', '--cert-file', 'x'], '--key-file'],
   ['a value that is none', ['records', 'list', '--limit', '0'], 'above 0'],
   ['a choice that is none', ['authority', 'prepare', 'x590'], "error: 'x590' is invalid for argument 'ring'"],
+  ['no folder', ['svid', 'x509', ...server], '--out or --watch is missing'],
+  ['two folders', ['svid', 'x509', '--out', 'a', '--watch', 'b', ...server], '--out and --watch do not go together'],
+  ['two files', [...jwt, '--out', 'a', '--watch', 'b'], '--out and --watch do not go together'],
+  ['a hook without a watch', ['svid', 'x509', '--out', 'a', '--exec', 'b', ...server], '--exec and --signal go with'],
+  ['a bundle without a watch', ['svid', 'x509', '--out', 'a', '--federated', 'b', ...server], '--federated goes with'],
+  ['a signal that is none', ['svid', 'x509', '--signal-name', 'X', ...server], 'the name of a signal'],
+  ['a watch without a proof', ['svid', 'x509', '--watch', '/nowhere/a', ...server], '--token-file'],
+  ['a watch by a proof that is read once', [...jwt, '--watch', 'a', '--token-file', '-'], 'name a file'],
+  ['a watch in another format', [...jwt, '--watch', 'a', '--format', 'google-executable'], 'keeps a token'],
   ['a proof in the clear', ['identities', '--server', 'http://id.example.org'], 'use https'],
 ])('%s is wrong usage', async (_, args, told) => {
   const { code, stdout, stderr } = await parse(args)

@@ -250,7 +250,7 @@ describe('keys', () => {
     ['policy: []', /^11:1 policy: unknown key: there are version, trust_domain, issuer, listen, /],
     ['secrets: {}', /^11:1 secrets: unknown key/],
     ['listen: { address: 127.0.0.1:8443, tsl: off }', '3:36 listen.tsl: unknown key: did you mean tls?'],
-    ['admin: { listen: unix:a, console: 127.0.0.1:1 }', '11:26 admin.console: unknown key: there are listen'],
+    ['admin: { lisen: unix:a }', '11:10 admin.lisen: unknown key: did you mean listen?'],
     ['authorities: { x509: { tll: 1d } }', '11:24 authorities.x509.tll: unknown key: did you mean ttl?'],
     [
       'authorities: { jwt: { algorithm: ES256 } }',
@@ -340,6 +340,9 @@ describe('values', () => {
       'admin: { listen: 127.0.0.1:9000 }',
       '11:18 admin.listen: the admin API is served on a unix socket only: expected unix:PATH',
     ],
+    ['admin: { console: 0.0.0.0:8445 }', /^11:19 admin.console: .*expected 127.0.0.1:PORT or \[::1\]:PORT/],
+    ['admin: { console: unix:./console.sock }', /^11:19 admin.console: .*expected 127.0.0.1:PORT/],
+    ['admin: { console: 127.0.0.1:8443 }', '11:19 admin.console: another listener has this address'],
     ['metrics: { listen: 127.0.0.1:8443 }', '11:20 metrics.listen: another listener has this address'],
     ['metrics: { listen: unix:./data/admin.sock }', '11:20 metrics.listen: another listener has this address'],
     ['listen: { address: unix:./data/admin.sock }', '1:1 admin.listen: another listener has this address'],

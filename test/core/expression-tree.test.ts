@@ -1,6 +1,6 @@
 import { Environment } from '@marcbachmann/cel-js'
 import { expect, test } from 'vitest'
-import { comparisonOf, conjunctsOf, pathOf, presenceOf, sourceOf } from '../../src/core/expression-tree.ts'
+import { comparisonOf, conjunctsOf, pathOf, presenceOf, sourceOf, textOf } from '../../src/core/expression-tree.ts'
 
 const parse = (text: string) => new Environment().parse(text).ast
 
@@ -37,4 +37,15 @@ test.each([
 test('tells what has() asks for', () => {
   expect(presenceOf(parse('has(a.b)'))).toEqual(['a', 'b'])
   expect(presenceOf(parse('a.b'))).toBeUndefined()
+})
+
+test.each([
+  ['!(a || b)', '!(a || b)'],
+  ['(a || b) == (c || d)', '(a || b) == (c || d)'],
+  ['((a) || b).size() == 1', '((a) || b).size() == 1'],
+  ["a == ')' || b == '('", "a == ')' || b == '('"],
+  [String.raw`a == "\")" || b`, String.raw`a == "\")" || b`],
+])('the text of %s is an expression', (text, whole) => {
+  const [, inner = parse('x')] = conjunctsOf(parse(`x && (${text}) && y`))
+  expect(textOf(inner)).toBe(whole)
 })

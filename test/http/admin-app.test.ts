@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Refusal } from '../../src/core/refusal.ts'
 import { createAdminApp } from '../../src/http/admin-app.ts'
+import { createAdminCheck } from '../support/described-answers.ts'
 import { createTelemetryLog } from '../support/fake-upstream.ts'
 import { askJwt, bearer, type Document, startGateway, type TestGateway } from '../support/gateway.ts'
 
 let gateway: TestGateway
 beforeAll(async () => {
-  gateway = await startGateway()
+  gateway = await startGateway({ checkAdmin: createAdminCheck() })
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 
@@ -264,10 +265,22 @@ test.each([
   ['GET', '/nowhere', 404],
   ['GET', '/v1/svid/jwt', 404],
   ['POST', '/v1/join-tokens', 400],
+  ['GET', '/v1/bundle?format=der', 400],
 ])('%s %s is answered as a problem', async (method, path, status) => {
   const answer = await gateway.admin(path, method)
   expect([answer.status, answer.headers['content-type']]).toEqual([status, 'application/problem+json'])
   expect(answer.json().request_id).toBe(answer.headers['x-request-id'])
+})
+
+test.each([
+  ['DELETE', '/v1/authorities', 'GET, POST, HEAD'],
+  ['GET', '/v1/reload', 'POST'],
+  ['PATCH', '/v1/join-tokens/abc', 'DELETE'],
+  ['POST', '/v1/kv/metadata/a', undefined],
+  ['DELETE', '/v1/kv/destroy/a', 'POST, PUT'],
+])('%s %s is taken, or what is taken is said', async (method, path, allow) => {
+  const answer = await gateway.admin(path, method)
+  expect([answer.status === 405, answer.headers['allow']]).toEqual([allow !== undefined, allow])
 })
 
 test('an act whose refusal can not be recorded is answered with that', async () => {

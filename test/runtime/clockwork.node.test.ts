@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Refusal } from '../../src/core/refusal.ts'
-import { describeError, startClockwork } from '../../src/runtime/clockwork.node.ts'
+import { startClockwork } from '../../src/runtime/clockwork.node.ts'
 import { createTelemetryLog } from '../support/fake-upstream.ts'
 
 beforeEach(() => vi.useFakeTimers())
@@ -72,13 +71,4 @@ test('one that fails for the same reason again is logged once, sooner tried agai
     ['error', 'no disk'],
   ])
   await clockwork.close()
-})
-
-test.each([
-  [new Error('text'), 'text'],
-  [new Refusal('no_authority', 'why'), 'No signing authority is active: why'],
-  ['thrown text', 'thrown text'],
-  [undefined, 'undefined'],
-])('an error is described for operators', (error, text) => {
-  expect(describeError(error)).toBe(text)
 })

@@ -11,6 +11,7 @@ import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 import { formatTrustBundle } from '../../src/protocol/trust-bundle.ts'
 import { createTestAuthority, makeTestKey } from '../support/certificate-authority.ts'
 import { certify, svidRequest } from '../support/certified.ts'
+import { createAdminCheck } from '../support/described-answers.ts'
 import { askJwt, bearer, type Document, startGateway, type TestGateway } from '../support/gateway.ts'
 import { ecSigner, signToken } from '../support/raw-token.ts'
 import { openHttp2, send, type WireTarget } from '../support/wire.ts'
@@ -104,7 +105,7 @@ let b: TestGateway
 /** B follows A by `https_web`, A follows B by `https_spiffe`, and both trust a third that is a file. */
 beforeAll(async () => {
   a = named(await startGateway({ document: documentOf('a', issuerOfA) }), issuerOfA)
-  b = named(await startGateway({ document: documentOf('b', issuerOfB) }), issuerOfB)
+  b = named(await startGateway({ document: documentOf('b', issuerOfB), checkAdmin: createAdminCheck() }), issuerOfB)
   for (const gateway of [a, b]) writeFile(gateway, files.rogue, rogueBundle(1))
   writeFile(a, files.b, await bundleOf(b))
   writeFile(b, files.ca, await bundleOf(a, 'pem'))

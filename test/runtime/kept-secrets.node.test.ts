@@ -5,8 +5,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createLog } from '../../src/adapters/telemetry/log.node.ts'
+import { createLog } from '../../src/adapters/telemetry/log.ts'
 import type { RecordDocument } from '../../src/core/record.ts'
+import { createAdminCheck } from '../support/described-answers.ts'
 import { bearer, type Document, startGateway, type TestGateway } from '../support/gateway.ts'
 import { createTestApp } from '../support/http-subject.ts'
 import { openHttp2, sendRaw } from '../support/wire.ts'
@@ -14,7 +15,7 @@ import { openHttp2, sendRaw } from '../support/wire.ts'
 const planted = 'planted-Value-91ab54'
 let gateway: TestGateway
 beforeAll(async () => {
-  gateway = await startGateway()
+  gateway = await startGateway({ checkAdmin: createAdminCheck() })
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 

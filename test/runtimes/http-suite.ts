@@ -4,6 +4,8 @@
  * @module
  */
 import { afterAll, beforeAll, describe } from 'vitest'
+import publicApi from '../../schema/openapi.json' with { type: 'json' }
+import { createAnswerCheck } from '../support/described-answers.ts'
 import type { HttpSubject } from '../support/http-subject.ts'
 import { badInput } from './suite/bad-input.ts'
 import { credentials } from './suite/credentials.ts'
@@ -18,7 +20,7 @@ export function httpSuite(runtime: string, open: () => Promise<HttpSubject>): vo
   describe(runtime, () => {
     let subject: HttpSubject
     beforeAll(async () => {
-      subject = await open()
+      subject = checked(await open())
     })
     afterAll(() => subject.close())
     const run = () => subject
@@ -34,4 +36,20 @@ export function httpSuite(runtime: string, open: () => Promise<HttpSubject>): vo
     describe('token exchange', () => tokenExchange(run))
     describe('secrets', () => kv(run))
   })
+}
+
+const check = createAnswerCheck(publicApi)
+
+/** Every answer of the suite has to be one that the OpenAPI document describes. */
+function checked(subject: HttpSubject): HttpSubject {
+  return {
+    ...subject,
+    async fetch(path, request) {
+      const answer = await subject.fetch(path, request)
+      const { status, headers } = answer
+      const seen = { status, header: (name: string) => headers.get(name), text: await answer.clone().text() }
+      check({ method: request?.method ?? 'GET', path }, seen)
+      return answer
+    },
+  }
 }

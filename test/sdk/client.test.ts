@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { type ClientOptions, createClient, type Fetch, type FetchInit } from '../../src/sdk/client.ts'
+import type { Fetch, FetchInit } from '../../src/sdk/ask.ts'
+import { type ClientOptions, createClient } from '../../src/sdk/client.ts'
 
 const aws = {
   AccessKeyId: 'ASIA',

@@ -1,5 +1,5 @@
 /** Appends records for as long as it lives, and says of each, after it was answered for, that it is kept: its number. */
-import { createRecordWriter } from '../../src/adapters/stores/record-writer.node.ts'
+import { createRecordWriter } from '../../src/adapters/stores/record-writer.ts'
 import { createSqliteStore } from '../../src/adapters/stores/sqlite.node.ts'
 import { createMacKey } from '../../src/core/record-chain.ts'
 import { silentTelemetry } from '../../src/core/telemetry.ts'

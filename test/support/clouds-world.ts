@@ -21,11 +21,19 @@ export const tenant = '11111111-2222-3333-4444-555555555555'
 export const clientId = '66666666-7777-8888-9999-000000000000'
 export const provider = 'projects/123456789/locations/global/workloadIdentityPools/apostille/providers/apostille'
 
-export interface CloudsWorld {
-  readonly gateway: TestGateway
+/** The three clouds, which trust every identity of `example.org` below `/`. */
+export interface Clouds {
   readonly sts: AwsSts
   readonly entra: Entra
   readonly google: GoogleSts
+  readonly targets: Readonly<Record<'aws' | 'azure' | 'gcp', Document>>
+  /** Lets Entra take tokens of these subjects, and of no others: it has no patterns. */
+  readonly knowSubjects: (subjects: readonly string[]) => void
+  readonly close: () => Promise<void>
+}
+
+export interface CloudsWorld extends Clouds {
+  readonly gateway: TestGateway
   /** How far the clouds' clocks are ahead. */
   skewSeconds: number
   /** The public API by its public name. */
@@ -36,10 +44,6 @@ export interface CloudsWorld {
   readonly reload: (document: Document) => Promise<WireAnswer>
   /** Gets the credential of a target. */
   readonly ask: (target: string, authorization: string) => Promise<WireAnswer>
-  /** Lets Entra take tokens of these subjects, and of no others: it has no patterns. */
-  readonly knowSubjects: (subjects: readonly string[]) => void
-  readonly targets: Readonly<Record<'aws' | 'azure' | 'gcp', Document>>
-  readonly close: () => Promise<void>
 }
 
 export interface CloudsWorldOptions {
@@ -48,7 +52,32 @@ export interface CloudsWorldOptions {
   readonly keyCache?: CloudOptions['keyCache']
 }
 
-/** All clouds trust every identity of `example.org` below `/`. */
+export async function startClouds(options: CloudOptions): Promise<Clouds> {
+  const [sts, entra, google] = await Promise.all([startAwsSts(options), startEntra(options), startGoogleSts(options)])
+  trustUs(sts, google)
+  entra.state.tenants.set(tenant, {})
+  return {
+    sts,
+    entra,
+    google,
+    targets: {
+      aws: { type: 'aws', role_arn: roleArn, region: 'eu-west-1', endpoint: sts.url, ca_file: sts.caFile },
+      azure: { type: 'azure', tenant, client_id: clientId, authority_host: entra.url, ca_file: entra.caFile },
+      gcp: { type: 'gcp', provider, token_url: google.tokenUrl, ca_file: google.caFile },
+    },
+    knowSubjects(subjects) {
+      const federatedCredentials = subjects.map((subject, n) => ({
+        name: `credential-${n}`,
+        issuer,
+        subject,
+        audiences: ['api://AzureADTokenExchange'],
+      }))
+      entra.state.apps.splice(0, Number.POSITIVE_INFINITY, { tenant, clientId, federatedCredentials })
+    },
+    close: async () => void (await Promise.all([sts.close(), entra.close(), google.close()])),
+  }
+}
+
 export async function openClouds({ document, keyCache }: CloudsWorldOptions): Promise<CloudsWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'clouds-world-'))
   const authority = await createTestAuthority('public CA')
@@ -63,49 +92,30 @@ export async function openClouds({ document, keyCache }: CloudsWorldOptions): Pr
     now: () => new Date(Date.now() + clock.skewSeconds * 1000),
     ...(keyCache && { keyCache }),
   }
-  const [sts, entra, google] = await Promise.all([startAwsSts(options), startEntra(options), startGoogleSts(options)])
-  const targets = {
-    aws: { type: 'aws', role_arn: roleArn, region: 'eu-west-1', endpoint: sts.url, ca_file: sts.caFile },
-    azure: { type: 'azure', tenant, client_id: clientId, authority_host: entra.url, ca_file: entra.caFile },
-    gcp: { type: 'gcp', provider, token_url: google.tokenUrl, ca_file: google.caFile },
-  }
-  trustUs(sts, google)
-  entra.state.tenants.set(tenant, {})
+  const clouds = await startClouds(options)
   const listen = {
     address: '127.0.0.1:0',
     tls: { certificate: join(folder, 'tls.crt'), key: join(folder, 'tls.key') },
   }
   // What is tested is what becomes of those who are let in, however slow the machine is.
   const admission = { maxWaitMs: 60_000 }
-  const gateway = await startGateway({ document: { listen, ...document(targets, folder) }, admission })
+  const gateway = await startGateway({ document: { listen, ...document(clouds.targets, folder) }, admission })
   const { address } = gateway.target
   if (address.kind !== 'tcp') throw new Error('the gateway is not on a port')
   resolve['id.example.org'] = `127.0.0.1:${address.port}`
   const target: WireTarget = { address, tls: { ca: authority.ca, servername: 'id.example.org' } }
 
   return Object.assign(clock, {
+    ...clouds,
     gateway,
-    sts,
-    entra,
-    google,
     target,
     folder,
-    targets,
     reload: (changes: Document) => gateway.reload({ listen, ...changes }),
     ask: (name: string, authorization: string) =>
       send(target, `/v1/credentials/${name}`, { headers: { authorization } }),
-    knowSubjects(subjects: readonly string[]) {
-      const federatedCredentials = subjects.map((subject, n) => ({
-        name: `credential-${n}`,
-        issuer,
-        subject,
-        audiences: ['api://AzureADTokenExchange'],
-      }))
-      entra.state.apps.splice(0, Number.POSITIVE_INFINITY, { tenant, clientId, federatedCredentials })
-    },
     async close() {
       await gateway[Symbol.asyncDispose]()
-      await Promise.all([sts.close(), entra.close(), google.close()])
+      await clouds.close()
       rmSync(folder, { recursive: true, force: true })
     },
   })

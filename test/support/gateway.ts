@@ -12,6 +12,7 @@ import type { RecordDocument } from '../../src/core/record.ts'
 import type { Fields, Telemetry } from '../../src/core/telemetry.ts'
 import type { AdmissionLimits } from '../../src/runtime/admission.node.ts'
 import { type RunningServer, startServer } from '../../src/runtime/server.node.ts'
+import type { AnswerCheck } from './described-answers.ts'
 import { createOidcIssuer, type OidcIssuer, testAudience, testIssuer } from './oidc-issuer.ts'
 import { send, type WireAnswer, type WireRequest, type WireTarget } from './wire.ts'
 
@@ -108,6 +109,8 @@ export interface GatewayOptions {
   readonly issuer?: OidcIssuer
   readonly telemetry?: Partial<Telemetry>
   readonly admission?: Partial<AdmissionLimits>
+  /** Sees each answer of the admin socket. */
+  readonly checkAdmin?: AnswerCheck
 }
 
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
@@ -147,7 +150,10 @@ async function open(folder: string, issuer: OidcIssuer, options: GatewayOptions)
   let closed: Promise<void> | undefined
 
   async function admin(path: string, method = 'GET', body?: Document): Promise<WireAnswer> {
-    return send(adminTarget, path, { method, ...(body && { body: JSON.stringify(body) }) })
+    const answer = await send(adminTarget, path, { method, ...(body && { body: JSON.stringify(body) }) })
+    const header = (name: string) => answer.headers[name]?.toString()
+    options.checkAdmin?.({ method, path }, { status: answer.status, header, text: answer.text })
+    return answer
   }
 
   const gateway: TestGateway = {

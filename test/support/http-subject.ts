@@ -29,7 +29,7 @@ export interface HttpSubject {
   readonly close: () => Promise<void>
 }
 
-function responseOf({ status, headers, text }: WireAnswer): Response {
+export function responseOf({ status, headers, text }: WireAnswer): Response {
   const pairs = Object.entries(headers).flatMap(([name, value]) =>
     value === undefined || name.startsWith(':') ? [] : [[name, String(value)] as [string, string]],
   )
@@ -42,7 +42,7 @@ function subjectOf(gateway: TestGateway, fetch: HttpSubject['fetch'], close: () 
     issuer: gateway.issuer,
     joinToken: (uses = 1) => gateway.joinToken({ uses }),
     revokeJoinToken: async (id) => void (await gateway.admin(`/v1/join-tokens/${id}`, 'DELETE')),
-    recordsOf: (requestId) => findRecords(gateway, requestId),
+    recordsOf: (requestId) => findRecords(gateway.records, requestId),
     async close() {
       await close()
       await gateway[Symbol.asyncDispose]()
@@ -51,11 +51,14 @@ function subjectOf(gateway: TestGateway, fetch: HttpSubject['fetch'], close: () 
 }
 
 /** Looks among the newest first, as that is where they nearly always are. */
-async function findRecords(gateway: TestGateway, requestId: string): Promise<readonly RecordDocument[]> {
-  const newest = await gateway.records('order=newest&limit=8')
+export async function findRecords(
+  list: (query: string) => Promise<readonly RecordDocument[]>,
+  requestId: string,
+): Promise<readonly RecordDocument[]> {
+  const newest = await list('order=newest&limit=8')
   const found = newest.filter((record) => record.request_id === requestId)
   if (found.length > 0 && newest.at(-1)?.request_id !== requestId) return found.reverse()
-  return gateway.records(`request_id=${requestId}&limit=1000`)
+  return list(`request_id=${requestId}&limit=1000`)
 }
 
 /** HTTP/1.1 over a unix socket, the hot lane included. */

@@ -9,6 +9,7 @@ import { Buffer } from 'node:buffer'
 import {
   createCipheriv,
   createDecipheriv,
+  createHmac,
   createPrivateKey,
   createPublicKey,
   generateKeyPair,
@@ -16,6 +17,7 @@ import {
   sign,
 } from 'node:crypto'
 import { type KeyManager, SealError } from '../../core/key-manager.ts'
+import type { Resealer, SealPurpose } from '../../core/reseal.ts'
 import {
   algorithms,
   fitsAlgorithm,
@@ -27,11 +29,23 @@ import {
 import { asBuffer, formatBase64Url, parseBase64, parseBase64Url } from '../../protocol/encoding.ts'
 import type { Signer } from '../../protocol/signer.ts'
 
-export interface SealedKeysConfig {
-  /** 32 bytes, as {@link parseSealKey} reads them. */
-  readonly sealKey: Uint8Array
+/** The seal keys in use, each of 32 bytes, as {@link parseSealKey} reads them. Asked each time, as they may be rotated. */
+export interface SealRing {
+  /** Under which everything is sealed from now on. */
+  readonly seals: () => Uint8Array
+  /** What opens what was sealed before; without the one that seals. */
+  readonly opens: () => readonly Uint8Array[]
+}
+
+export interface RingKeysConfig {
+  readonly ring: SealRing
   readonly trustDomain: string
   readonly randomBytes: (size: number) => Uint8Array
+}
+
+export interface SealedKeysConfig extends Omit<RingKeysConfig, 'ring'> {
+  /** The only seal key, 32 bytes. */
+  readonly sealKey: Uint8Array
 }
 
 const cipherName = 'aes-256-gcm'
@@ -43,15 +57,19 @@ const tagBytes = 16
 /** What a sealed text is bound to; `purpose` tells keys of each algorithm, secrets of ours and bytes of others apart. */
 interface Binding {
   readonly name: string
-  readonly purpose: SignatureAlgorithm | 'secret' | 'bytes'
+  readonly purpose: SealPurpose
 }
 
 type Seal = (binding: Binding, plaintext: Buffer) => string
 type Open = (binding: Binding, sealed: string) => Buffer
 
 /** @throws {SealError} when the seal key is not of 32 bytes */
-export function createSealedKeys(config: SealedKeysConfig): KeyManager {
-  if (config.sealKey.length !== keyBytes) throw new SealError(`the seal key must have ${keyBytes} bytes`)
+export function createSealedKeys({ sealKey, ...config }: SealedKeysConfig): KeyManager & Resealer {
+  if (sealKey.length !== keyBytes) throw new SealError(`the seal key must have ${keyBytes} bytes`)
+  return createRingKeys({ ...config, ring: { seals: () => sealKey, opens: () => [] } })
+}
+
+export function createRingKeys(config: RingKeysConfig): KeyManager & Resealer {
   const seal = createSeal(config)
   const open = createOpen(config)
   return {
@@ -68,7 +86,19 @@ export function createSealedKeys(config: SealedKeysConfig): KeyManager {
     openSecret: async (name, sealed) => open({ name, purpose: 'secret' }, sealed),
     sealBytes: async (name, plaintext) => seal({ name, purpose: 'bytes' }, asBuffer(plaintext)),
     openBytes: async (name, sealed) => open({ name, purpose: 'bytes' }, sealed),
+    reseal: (name, purpose, sealed) => {
+      const { plaintext, key } = openWithAny(config, { name, purpose }, sealed)
+      const isPresent = key === config.ring.seals()
+      if (!isPresent) return seal({ name, purpose }, plaintext)
+      plaintext.fill(0)
+      return undefined
+    },
   }
+}
+
+/** Tells seal keys apart, and says nothing of them. */
+export function sealKeyId(key: Uint8Array): string {
+  return createHmac('sha256', key).update('apostille seal key id').digest('hex').slice(0, 16)
 }
 
 /**
@@ -89,11 +119,10 @@ export function parseSealKey(text: string): Buffer {
 }
 
 /** Wipes the plaintext. */
-function createSeal({ sealKey, trustDomain, randomBytes }: SealedKeysConfig): Seal {
-  const key = asBuffer(sealKey)
+function createSeal({ ring, trustDomain, randomBytes }: RingKeysConfig): Seal {
   return (binding, plaintext) => {
     const nonce = asBuffer(randomBytes(nonceBytes))
-    const cipher = createCipheriv(cipherName, key, nonce, { authTagLength: tagBytes })
+    const cipher = createCipheriv(cipherName, asBuffer(ring.seals()), nonce, { authTagLength: tagBytes })
     cipher.setAAD(associatedData(trustDomain, binding))
     const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()])
     plaintext.fill(0)
@@ -101,21 +130,34 @@ function createSeal({ sealKey, trustDomain, randomBytes }: SealedKeysConfig): Se
   }
 }
 
-function createOpen({ sealKey, trustDomain }: SealedKeysConfig): Open {
-  const key = asBuffer(sealKey)
-  return (binding, sealed) => {
-    const { nonce, ciphertext, tag } = readSealed(binding.name, sealed)
-    const decipher = createDecipheriv(cipherName, key, nonce, { authTagLength: tagBytes })
-    decipher.setAAD(associatedData(trustDomain, binding))
-    decipher.setAuthTag(tag)
-    const plaintext = decipher.update(ciphertext)
+function createOpen(config: RingKeysConfig): Open {
+  return (binding, sealed) => openWithAny(config, binding, sealed).plaintext
+}
+
+/** With which key it was sealed is not written on it: a wrong one does not open it. */
+function openWithAny({ ring, trustDomain }: RingKeysConfig, binding: Binding, sealed: string) {
+  const parts = readSealed(binding.name, sealed)
+  const data = associatedData(trustDomain, binding)
+  let cause: unknown
+  for (const key of [ring.seals(), ...ring.opens()]) {
     try {
-      return Buffer.concat([plaintext, decipher.final()])
-    } catch (cause) {
-      throw cannotOpen(binding.name, cause)
-    } finally {
-      plaintext.fill(0)
+      return { plaintext: decrypt(key, parts, data), key }
+    } catch (error) {
+      cause = error
     }
+  }
+  throw cannotOpen(binding.name, cause)
+}
+
+function decrypt(key: Uint8Array, { nonce, ciphertext, tag }: ReturnType<typeof readSealed>, data: Buffer): Buffer {
+  const decipher = createDecipheriv(cipherName, asBuffer(key), nonce, { authTagLength: tagBytes })
+  decipher.setAAD(data)
+  decipher.setAuthTag(tag)
+  const plaintext = decipher.update(ciphertext)
+  try {
+    return Buffer.concat([plaintext, decipher.final()])
+  } finally {
+    plaintext.fill(0)
   }
 }
 

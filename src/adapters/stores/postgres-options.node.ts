@@ -14,7 +14,7 @@ import { StoreError } from '../../core/store.ts'
 export interface PostgresStoreConfig extends PostgresConfig {
   readonly trustDomain: string
   /** Kept in a new database; one that was made for another purpose is refused. Default `serve`. */
-  readonly purpose?: 'serve' | 'dev'
+  readonly purpose?: 'serve' | 'dev' | 'backup'
   readonly env: Readonly<Record<string, string | undefined>>
 }
 

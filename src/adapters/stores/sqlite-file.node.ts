@@ -8,6 +8,7 @@ import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { StoreError } from '../../core/store.ts'
 import { applicationId, migrations } from './migrations.ts'
+import { describe } from './sqlite-database.ts'
 
 /** A database that is open for this process alone. */
 export interface SqliteFile {
@@ -165,12 +166,6 @@ function openingError(path: string, error: unknown): unknown {
   if (primary === sqliteErrors.notADatabase || primary === sqliteErrors.corrupt)
     return new StoreError('not_a_store', `the database ${path} is damaged: restore it from a backup`, cause)
   return new StoreError('unavailable', `the database ${path} cannot be opened: ${describe(error)}`, cause)
-}
-
-/** What SQLite says of an error: never a value of a row. */
-export function describe(error: unknown): string {
-  const { errstr, message } = error as { readonly errstr?: string; readonly message?: string }
-  return errstr ?? message ?? 'unknown error'
 }
 
 function closeBoth(db: DatabaseSync, descriptor: number): void {

@@ -5,9 +5,9 @@
  */
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { makeKey, type NewKey, requestText } from '../../sdk/new-key.node.ts'
 import { openAdmin } from '../admin-call.ts'
 import { makeFolder, readTextFile, writeFileWhole } from '../files.ts'
-import { makeKey, type NewKey, requestText } from '../new-key.ts'
 import { act, examples, type OperatorOptions, withConfig, withRequired } from '../options.ts'
 import { formatFields, formatMoment } from '../output.ts'
 import { parseDuration } from '../values.ts'

@@ -5,7 +5,7 @@
  */
 import type { Command } from 'commander'
 import { checkConfiguration } from '../../runtime/check.node.ts'
-import { DocumentError } from '../../runtime/configuration.node.ts'
+import { DocumentError } from '../../runtime/document-error.ts'
 import { CliError } from '../cli-error.ts'
 import { missingConfigurationHint } from '../dev-configuration.ts'
 import { formatDiagnostics } from '../diagnostics.ts'

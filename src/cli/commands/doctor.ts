@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import { type Check, createDoctorDeps, type Diagnosis, type Verdict } from '../../runtime/doctor.node.ts'
+import { diagnoseInstallation } from '../../runtime/installation-chain.node.ts'
 import { diagnoseTarget } from '../../runtime/target-chain.node.ts'
 import { CliError, usageError } from '../cli-error.ts'
 import { asTyped } from '../invocation.ts'
@@ -21,12 +22,15 @@ interface DoctorOptions extends OperatorOptions {
 export function define(command: Command): void {
   command
     .description(
-      `Find the link that fails, and what to do about it. With --target: configuration, issuer, discovery document, keys, algorithm, identity, clocks, and the exchange itself, which the running gateway tries; the credential is thrown away. Ends with 1 when a link fails; warnings are none.`,
+      'Find the link that fails, and what to do about it: Node, configuration, the running gateway, modes of files, seal key, disk, the issuers of proofs and their keys, clocks, certificate, and what a cloud sees of our issuer. With --target the way to one credential instead: configuration, issuer, discovery document, keys, algorithm, identity, clocks, and the exchange itself, which the running gateway tries; the credential is thrown away. Ends with 1 when a link fails; warnings are none.',
     )
-    .option('--target <name>', 'required: look at the way to the credential of this target')
+    .option(
+      '--target <name>',
+      'look at the way to the credential of this target (default: at the installation as a whole)',
+    )
     .option(
       '--as <id>',
-      'whose exchange to try: a path or SPIFFE ID (default: the one that the target or its policies name)',
+      'with --target: whose exchange to try, a path or SPIFFE ID (default: the one that the target or its policies name)',
     )
     .addOption(
       new Option(
@@ -35,7 +39,12 @@ export function define(command: Command): void {
       ),
     )
   withOutput(command.addOption(configOption()))
-  examples(command, 'doctor --target payments-s3', 'doctor --target payments-s3 --as /ns/payments/sa/api --output json')
+  examples(
+    command,
+    'doctor',
+    'doctor --target payments-s3',
+    'doctor --target payments-s3 --as /ns/payments/sa/api --output json',
+  )
   act<DoctorOptions>(command, async (output, options) => {
     const diagnosis = await diagnose(options)
     output.result(diagnosis, () => formatDiagnosis(diagnosis))
@@ -43,13 +52,18 @@ export function define(command: Command): void {
   })
 }
 
-/** Each thing to look at has a flag of its own. */
 async function diagnose({ config: configFile, target, as, caFile }: DoctorOptions) {
-  if (target === undefined) throw usageError('--target is needed: it says what to look at', 'Give --target NAME.')
+  if (target === undefined && as !== undefined)
+    throw usageError('--as goes with --target: it says whose exchange to try', 'Give --target NAME.')
   if (caFile !== undefined) await requireReadable(caFile)
   const deps = await createDoctorDeps({ configFile, ...(caFile !== undefined && { caFile }) })
+  const isPrivate = caFile !== undefined
   try {
-    const request = { configFile, target, isPrivate: caFile !== undefined, ...(as !== undefined && { as }) }
+    if (target === undefined) {
+      const request = { configFile, isPrivate, env: process.env, nodeVersion: process.versions.node }
+      return { target: null, ...(await diagnoseInstallation(request, deps)) }
+    }
+    const request = { configFile, target, isPrivate, ...(as !== undefined && { as }) }
     return { target, ...(await diagnoseTarget(request, deps)) }
   } finally {
     await deps.view.client.close()
@@ -82,5 +96,8 @@ const verdictWidth = 9
 function formatCheck({ name, verdict, seen, findings }: Check, index: number): string {
   const word = style(process.stdout, colours[verdict], words[verdict].padEnd(verdictWidth))
   const lines = findings.flatMap(({ message, remedy }) => [`     ${message}`, `     → ${asTyped(remedy)}`])
-  return [`${index + 1}  ${name.padEnd(nameWidth)}${word}${oneLine(seen)}`, ...lines.map(oneLine)].join('\n')
+  return [
+    `${String(index + 1).padEnd(2)} ${name.padEnd(nameWidth)}${word}${oneLine(seen)}`,
+    ...lines.map(oneLine),
+  ].join('\n')
 }

@@ -4,18 +4,19 @@
  * @module
  */
 import { type Command, Option } from 'commander'
-import { CliError } from '../cli-error.ts'
+import { CliError, usageError } from '../cli-error.ts'
 import { writeFileWhole } from '../files.ts'
 import { act, examples, type WorkloadOptions, withProof, withRequired } from '../options.ts'
 import { formatFields, formatMoment, type Output } from '../output.ts'
+import { withHooks } from '../renewal-hook.ts'
 import { openServerWithProof, readJsonAnswer } from '../server-call.ts'
 import { collect, parseDuration } from '../values.ts'
+import { checkWatchFlags, type WatchFlags } from '../watch.ts'
 
-interface JwtSvidOptions extends WorkloadOptions {
+interface JwtSvidOptions extends WorkloadOptions, WatchFlags {
   readonly audience: readonly string[]
   readonly spiffeId?: string
   readonly ttl?: number
-  readonly out?: string
   readonly format: 'token' | 'google-executable'
 }
 
@@ -39,6 +40,10 @@ export function define(command: Command): void {
     .option('--spiffe-id <id>', 'which of the identities of the proof (default: the first)')
     .option('--ttl <duration>', "how long it lives, such as 5m (default: the rule's jwt_ttl)", parseDuration)
     .option('--out <file>', 'write the token to this file, mode 0600, by rename (default: standard output)')
+    .option(
+      '--watch <file>',
+      'keep a token in this file fresh until stopped: replaced at half of its life (default: get one, once)',
+    )
     .addOption(
       new Option(
         '--format <format>',
@@ -47,16 +52,36 @@ export function define(command: Command): void {
         .choices(['token', 'google-executable'])
         .default('token'),
     )
+  withHooks(command)
   examples(
     command,
     'svid jwt --audience https://api.example.org --server https://id.example.org --token-file /var/run/token',
     'svid jwt --audience sts.amazonaws.com --out token --server https://id.example.org --cert-file svid.pem --key-file svid.key',
-  )
+    'svid jwt --audience https://api.example.org --watch /run/api.jwt --server https://id.example.org --token-file /var/run/token',
+  ).addHelpText('after', helpOnWatch)
   act<JwtSvidOptions>(command, async (output, options) => {
+    checkWatchFlags(options)
+    const { watch, format } = options
+    if (watch !== undefined && format !== 'token') throw usageError('--format: --watch keeps a token and nothing else')
+    if (watch !== undefined) return keepFresh(output, options, watch)
     if (options.format === 'google-executable') return answerGoogle(options)
     const svid = await ask(options)
     await (options.out === undefined ? show(output, svid) : save(output, svid, options.out))
   })
+}
+
+const helpOnWatch = `
+With --watch it ends with 0 when it is stopped (SIGTERM, SIGINT), and with 1 when it can not begin. While the gateway is away
+the token at hand stays, and it says so and tries again. --exec and --signal come whenever the file is new, the first time
+included.`
+
+async function keepFresh(output: Output, options: JwtSvidOptions, path: string): Promise<void> {
+  const { watchJwt } = await import('../watch-jwt.ts')
+  const fetch = async () => {
+    const { spiffe_id: spiffeId, token, expires_at: expiresAt } = await ask(options)
+    return { spiffeId, token, expiresAt: new Date(expiresAt) }
+  }
+  await watchJwt(output, options, { path, fetch })
 }
 
 async function ask(options: JwtSvidOptions): Promise<JwtSvidDocument> {

@@ -3,25 +3,23 @@
  *
  * @module
  */
-import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { type Certificate, parseCertificate } from '../../protocol/certificate.ts'
 import { formatHex, parsePem } from '../../protocol/encoding.ts'
 import { ProtocolError } from '../../protocol/errors.ts'
-import { CliError } from '../cli-error.ts'
+import { makeKey, type NewKey, requestText } from '../../sdk/new-key.node.ts'
+import { CliError, usageError } from '../cli-error.ts'
 import { makeFolder, writeFilesWhole } from '../files.ts'
-import { type KeyTypeName, makeKey, type NewKey, requestText } from '../new-key.ts'
-import { act, examples, type WorkloadOptions, withProof, withRequired } from '../options.ts'
+import { act, examples, withProof } from '../options.ts'
 import { formatFields, formatMoment } from '../output.ts'
+import { withHooks } from '../renewal-hook.ts'
 import { openServerWithProof, readJsonAnswer } from '../server-call.ts'
-import { parseDuration } from '../values.ts'
+import { svidFilesOf } from '../svid-folder.ts'
+import { collect, parseDuration } from '../values.ts'
+import { checkWatchFlags, type WatchFlags } from '../watch.ts'
+import type { WatchX509Options } from '../watch-x509.ts'
 
-interface X509SvidOptions extends WorkloadOptions {
-  readonly out: string
-  readonly keyType: KeyTypeName
-  readonly spiffeId?: string
-  readonly ttl?: number
-}
+type X509SvidOptions = WatchX509Options & WatchFlags
 
 interface X509SvidDocument {
   readonly spiffe_id: string
@@ -32,12 +30,22 @@ interface X509SvidDocument {
 
 export function define(command: Command): void {
   command.description(
-    'Get an X.509-SVID, or renew one that is the proof itself. The key is made here and never leaves this machine. DIR gets svid.pem (leaf first, 0644), svid.key (PKCS#8, 0600) and bundle.pem (0644), each by rename.',
+    'Get an X.509-SVID, or renew one that is the proof itself. The key is made here and never leaves this machine. DIR gets svid.pem (leaf first, 0644), svid.key (PKCS#8, 0600) and bundle.pem (0644), each by rename; with --watch they are links, and one rename makes all of them new.',
   )
-  withRequired(
-    withProof(command),
-    new Option('--out <dir>', 'required: folder for the files; made when it is not there'),
+  withHooks(
+    withProof(command)
+      .option('--out <dir>', 'folder for the files; made when it is not there. This or --watch is required')
+      .option(
+        '--watch <dir>',
+        'keep the files of this folder fresh until stopped: renewed at half of their life, with what is there as the proof (default: --out, once)',
+      ),
   )
+    .addOption(
+      new Option(
+        '--federated <trust-domain>',
+        'with --watch: keep its bundle as well, as federated/<trust-domain>.pem; may be given again (default: none)',
+      ).argParser(collect),
+    )
     .addOption(
       new Option('--key-type <type>', 'kind of key').choices(['ec-p256', 'ec-p384', 'rsa-2048']).default('ec-p256'),
     )
@@ -47,14 +55,20 @@ export function define(command: Command): void {
     command,
     'svid x509 --out ./svid --server https://id.example.org --token-file /var/run/token',
     'svid x509 --out ./svid --server https://id.example.org --cert-file svid/svid.pem --key-file svid/svid.key',
-  )
+    'svid x509 --watch /run/svid --server https://id.example.org --token-file /var/run/token --signal /run/nginx.pid',
+  ).addHelpText('after', helpOnWatch)
   act<X509SvidOptions>(command, async (output, options) => {
+    checkWatchFlags(options)
+    const { out, watch, federated } = options
+    if (watch !== undefined) return (await import('../watch-x509.ts')).watchX509(output, options, watch)
+    if (out === undefined) throw usageError('--out or --watch is missing: give a folder for the files')
+    if (federated !== undefined) throw usageError('--federated goes with --watch')
     const call = await openServerWithProof(options)
     const key = await makeKey(options.keyType)
     const body = { csr: await requestText(key), spiffe_id: options.spiffeId, ttl_seconds: options.ttl }
     const svid = readJsonAnswer<X509SvidDocument>(await call({ method: 'POST', path: '/v1/svid/x509', body }))
     const leaf = checkAnswer(svid, key)
-    const files = await save(options.out, svid, key)
+    const files = await save(out, svid, key)
     const serialNumber = formatHex(leaf.serialNumber)
     output.result({ spiffe_id: svid.spiffe_id, serial_number: serialNumber, expires_at: svid.expires_at, files }, () =>
       formatFields([
@@ -68,6 +82,11 @@ export function define(command: Command): void {
     )
   })
 }
+
+const helpOnWatch = `
+With --watch it ends with 0 when it is stopped (SIGTERM, SIGINT), and with 1 when it can not begin. While the gateway is away
+it goes on with what is there, says so, and tries again. --exec and --signal come whenever the files are new, the first time
+included. Stopped and started again, it goes on where it was, without the first proof.`
 
 /** The leaf, when it is for our key and says the SPIFFE ID that the answer says. */
 function checkAnswer(svid: X509SvidDocument, { publicKeyInfo }: NewKey): Certificate {
@@ -92,11 +111,7 @@ function readLeaf(certificates: unknown): Certificate | undefined {
 
 /** The certificate goes after its key: whoever waits for it finds the key there. */
 async function save(folder: string, svid: X509SvidDocument, { privateKey }: NewKey) {
-  const files = {
-    certificate: join(folder, 'svid.pem'),
-    key: join(folder, 'svid.key'),
-    bundle: join(folder, 'bundle.pem'),
-  }
+  const files = svidFilesOf(folder)
   await makeFolder(folder)
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   await writeFilesWhole(folder, [

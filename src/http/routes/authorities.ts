@@ -12,6 +12,7 @@ import { formatPem } from '../../protocol/encoding.ts'
 import { shortId } from '../admin-act.ts'
 import type { AdminEnv } from '../admin-app.ts'
 import { readJsonBody } from '../body.ts'
+import type { AuthorityDocument, IntermediateDocument } from '../openapi/admin-documents.ts'
 
 const ringField = z.enum(['x509', 'jwt/ES256', 'jwt/ES384', 'jwt/RS256'])
 const id = z.string().min(1).max(128)
@@ -47,15 +48,16 @@ export function authorityRoutes(operator: Pick<Operator, 'listAuthorities' | 'ch
       const { csr, ttl_seconds, path_length } = readJsonBody(await c.req.text(), intermediateBody)
       const request = { csr, ttlSeconds: ttl_seconds, pathLength: path_length }
       const signed = await operator.signIntermediate(c.get('requestId'), request)
-      return c.json({
+      const document: IntermediateDocument = {
         certificates: signed.certificates.map((der) => formatPem('CERTIFICATE', der)).join(''),
         expires_at: signed.expiresAt.toISOString(),
         signed_by: signed.authorityId,
-      })
+      }
+      return c.json(document)
     })
 }
 
-function authorityDocument(authority: Authority) {
+function authorityDocument(authority: Authority): AuthorityDocument {
   return {
     id: authority.id,
     ring: authority.ring,

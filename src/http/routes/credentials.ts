@@ -8,11 +8,12 @@
  * @module
  */
 import type { Call } from '../../core/call.ts'
-import type { AwsCredential, CloudCredential } from '../../core/cloud.ts'
+import type { AccessTokenCredential, AwsCredential } from '../../core/cloud.ts'
 import type { Gateway } from '../../core/gateway.ts'
 import { Refusal } from '../../core/refusal.ts'
 import { type Answer, jsonAnswer } from '../answer.ts'
 import { malformed, spiffeIdField } from '../body.ts'
+import type { AccessTokenDocument, AwsCredentialDocument } from '../openapi/svid-documents.ts'
 
 /** What a request says besides its proof. */
 export interface CredentialQuery {
@@ -59,19 +60,20 @@ const awsAnswers = new WeakMap<AwsCredential, Answer>()
 function awsAnswer(credential: AwsCredential): Answer {
   const known = awsAnswers.get(credential)
   if (known) return known
-  const answer = jsonAnswer({
+  const document: AwsCredentialDocument = {
     AccessKeyId: credential.accessKeyId,
     SecretAccessKey: credential.secretAccessKey,
     Token: credential.sessionToken,
     Expiration: credential.expiresAt.toISOString().replace('.000Z', 'Z'),
     AccountId: credential.roleArn.split(':')[4],
     RoleArn: credential.roleArn,
-  })
+  }
+  const answer = jsonAnswer(document)
   awsAnswers.set(credential, answer)
   return answer
 }
 
-function tokenDocument({ type, accessToken, expiresAt }: Exclude<CloudCredential, AwsCredential>, now: Date) {
+function tokenDocument({ type, accessToken, expiresAt }: AccessTokenCredential, now: Date): AccessTokenDocument {
   return {
     access_token: accessToken,
     token_type: 'Bearer',

@@ -70,7 +70,11 @@ export function documentFor(
 }
 
 export function chosenAnswer(document: PublishedDocument | undefined, ifNoneMatch: string | undefined): Answer {
-  if (document === undefined)
-    throw new Refusal('malformed_request', 'unknown format', { detail: 'format: expected json or pem' })
-  return documentAnswer(document, ifNoneMatch)
+  return documentAnswer(requireDocument(document), ifNoneMatch)
+}
+
+/** @throws {Refusal} `malformed_request` for a format that is none */
+export function requireDocument(document: PublishedDocument | undefined): PublishedDocument {
+  if (document !== undefined) return document
+  throw new Refusal('malformed_request', 'unknown format', { detail: 'format: expected json or pem' })
 }

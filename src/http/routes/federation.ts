@@ -12,6 +12,7 @@ import { maxTrustBundleBytes } from '../../protocol/trust-bundle.ts'
 import type { AdminEnv } from '../admin-app.ts'
 import { readJsonBody } from '../body.ts'
 import { readListQuery } from '../list-query.ts'
+import type { PeerDetailsDocument, PeerDocument } from '../openapi/admin-documents.ts'
 
 export const refreshBody = z.strictObject({ accept_older: z.boolean().default(false) })
 export const importBody = z.strictObject({ bundle: z.string().min(1).max(maxTrustBundleBytes) })
@@ -56,7 +57,7 @@ function requirePeer(federation: Federation, name: string | undefined): PeerStat
   return peer
 }
 
-function peerDocument({ trustDomain, endpoint, state, held }: PeerStatus) {
+function peerDocument({ trustDomain, endpoint, state, held }: PeerStatus): PeerDocument {
   return {
     trust_domain: trustDomain,
     endpoint: endpoint?.url,
@@ -75,6 +76,6 @@ function peerDocument({ trustDomain, endpoint, state, held }: PeerStatus) {
 }
 
 /** With the document as it is held, to hand on. */
-function peerDetails(peer: PeerStatus) {
+function peerDetails(peer: PeerStatus): PeerDetailsDocument {
   return { ...peerDocument(peer), bundle: peer.held?.document }
 }

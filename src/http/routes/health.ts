@@ -6,10 +6,11 @@
  */
 import type { Gateway } from '../../core/gateway.ts'
 import { type Answer, jsonAnswer } from '../answer.ts'
+import type { LivezDocument, ReadyzDocument, UnreadyDocument } from '../openapi/published-documents.ts'
 import { refusalOf } from '../problem.ts'
 
 export function livezAnswer(): Answer {
-  return jsonAnswer({ status: 'ok' })
+  return jsonAnswer({ status: 'ok' } satisfies LivezDocument)
 }
 
 type HealthGateway = Pick<Gateway, 'ready' | 'published' | 'configurationRefused'>
@@ -33,10 +34,10 @@ async function readiness(
   const configuration = gateway.configurationRefused() ? 'refused' : 'current'
   try {
     await check()
-    return jsonAnswer({ status: 'ok', configuration })
+    return jsonAnswer({ status: 'ok', configuration } satisfies ReadyzDocument)
   } catch (error) {
     const { code } = refusalOf(error)
     const part = code === 'internal' ? 'store_unavailable' : code
-    return jsonAnswer({ status: 'unavailable', code: part, configuration }, 503)
+    return jsonAnswer({ status: 'unavailable', code: part, configuration } satisfies UnreadyDocument, 503)
   }
 }

@@ -11,6 +11,7 @@ import { shortId } from '../admin-act.ts'
 import type { AdminEnv } from '../admin-app.ts'
 import { readJsonBody } from '../body.ts'
 import { readListQuery } from '../list-query.ts'
+import type { JoinTokenDocument, NewJoinTokenDocument } from '../openapi/admin-documents.ts'
 
 export const joinTokenBody = z.strictObject({
   authenticator: z.string().min(1).max(63),
@@ -47,7 +48,7 @@ export function joinTokenRoutes(operator: JoinTokenOperator) {
         ttlSeconds: body.ttl_seconds,
         ...(body.name !== undefined && { name: body.name }),
       })
-      return c.json({ ...joinTokenDocument(stored), token }, 201)
+      return c.json({ ...joinTokenDocument(stored), token } satisfies NewJoinTokenDocument, 201)
     })
     .delete('/:id', async (c) => {
       const id = c.req.param('id')
@@ -56,7 +57,7 @@ export function joinTokenRoutes(operator: JoinTokenOperator) {
     })
 }
 
-function joinTokenDocument(token: StoredJoinToken) {
+function joinTokenDocument(token: StoredJoinToken): JoinTokenDocument {
   return {
     id: token.id,
     authenticator: token.authenticator,

@@ -14,6 +14,7 @@ import { isJsonObject } from '../../protocol/json.ts'
 import { type Answer, jsonAnswer, noStore } from '../answer.ts'
 import { malformed, readJsonBody, requireMediaType, spiffeIdField } from '../body.ts'
 import { listQuery, readQuery } from '../list-query.ts'
+import type { SecretMetadataDocument, VersionFactsDocument } from '../openapi/kv-documents.ts'
 import { problemDocument } from '../problem.ts'
 
 export const kvPath = '/v1/kv/'
@@ -69,11 +70,15 @@ const versionField = z
   .string()
   .regex(/^\d{1,9}$/, { error: 'expected the number of a version' })
   .transform(Number)
-const folderQuery = {
-  ...identityQuery,
-  list: z.literal('true', { error: 'expected true' }),
-  limit: listQuery.limit,
-  after: z.string().min(1).max(513).optional(),
+export const kvQueries = {
+  identity: identityQuery,
+  version: { ...identityQuery, version: versionField.optional() },
+  folder: {
+    ...identityQuery,
+    list: z.literal('true', { error: 'expected true' }).optional(),
+    limit: listQuery.limit,
+    after: z.string().min(1).max(513).optional(),
+  },
 }
 
 /** In the order in which they are described. */
@@ -89,10 +94,7 @@ function dataRoutes<Asker>(secrets: SecretKeeper<Asker>): readonly KvRoute<Asker
       operation: () => 'kv.read',
       async answer(request) {
         const path = readSecretPath(request, 'data')
-        const { version, spiffe_id } = readSearch(
-          request,
-          z.strictObject({ ...identityQuery, version: versionField.optional() }),
-        )
+        const { version, spiffe_id } = readSearch(request, z.strictObject(kvQueries.version))
         // As there, 0 is the current one.
         const wanted = version === undefined || version === 0 ? {} : { version }
         return versionAnswer(await secrets.read(request.asker(spiffe_id), { path, ...wanted }), request.requestId)
@@ -207,8 +209,7 @@ function settingsOf({ custom_metadata, max_versions, cas_required }: z.output<ty
 
 async function listAnswer<Asker>(secrets: SecretKeeper<Asker>, request: KvRequest<Asker>): Promise<Answer> {
   const folder = parseSecretFolder(readRest(request.target, 'metadata'))
-  const schema = z.strictObject({ ...folderQuery, list: folderQuery.list.optional() })
-  const { spiffe_id, limit, after } = readSearch(request, schema)
+  const { spiffe_id, limit, after } = readSearch(request, z.strictObject(kvQueries.folder))
   const query = { folder, limit, ...(after !== undefined && { after }) }
   const { keys, more } = await secrets.list(request.asker(spiffe_id), query)
   return jsonAnswer({ data: { keys }, next: more ? (keys.at(-1) ?? null) : null })
@@ -218,7 +219,7 @@ const done: Answer = { status: 204, headers: noStore, body: '' }
 
 /** Of requests without a query of their own. */
 function askerOf<Asker>(request: KvRequest<Asker>): Asker {
-  return request.asker(readSearch(request, z.strictObject(identityQuery)).spiffe_id)
+  return request.asker(readSearch(request, z.strictObject(kvQueries.identity)).spiffe_id)
 }
 
 function isList(target: string): boolean {
@@ -282,7 +283,8 @@ function versionAnswer({ facts, data }: ReadSecret, requestId: string): Answer {
   }
 }
 
-function factsDocument({ number, createdAt, deletedAt, destroyed, customMetadata }: VersionFacts) {
+function factsDocument(facts: VersionFacts): VersionFactsDocument {
+  const { number, createdAt, deletedAt, destroyed, customMetadata } = facts
   return {
     version: number,
     created_time: createdAt.toISOString(),
@@ -292,7 +294,7 @@ function factsDocument({ number, createdAt, deletedAt, destroyed, customMetadata
   }
 }
 
-function metadataDocument(secret: Secret) {
+function metadataDocument(secret: Secret): SecretMetadataDocument {
   return {
     created_time: secret.createdAt.toISOString(),
     updated_time: secret.updatedAt.toISOString(),

@@ -18,7 +18,7 @@ import { listQuery, readQuery } from '../list-query.ts'
 
 const time = z.iso.datetime({ offset: true })
 
-const recordQuery = z.strictObject({
+export const recordQuery = z.strictObject({
   ...listQuery,
   /** Of 400 chains and more. */
   after: z.string().min(1).max(12_000).optional(),

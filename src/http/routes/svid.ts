@@ -13,6 +13,7 @@ import { formatPem } from '../../protocol/encoding.ts'
 import type { JwtSvid } from '../../protocol/jwt-svid.ts'
 import { type Answer, jsonAnswer } from '../answer.ts'
 import { audienceField, readJsonBody, spiffeIdField, ttlField } from '../body.ts'
+import type { JwtSvidDocument, X509SvidDocument } from '../openapi/svid-documents.ts'
 import { problemDocument } from '../problem.ts'
 
 const common = { spiffe_id: spiffeIdField.optional(), ttl_seconds: ttlField.optional() }
@@ -92,11 +93,11 @@ function createBundlePem(gateway: Pick<Gateway, 'published'>): () => string {
   }
 }
 
-function jwtDocument({ spiffeId, token, expiresAt }: JwtSvid) {
+function jwtDocument({ spiffeId, token, expiresAt }: JwtSvid): JwtSvidDocument {
   return { spiffe_id: spiffeId.uri, token, expires_at: expiresAt.toISOString() }
 }
 
-function x509Document({ spiffeId, certificates, expiresAt }: IssuedX509Svid, bundle: string) {
+function x509Document({ spiffeId, certificates, expiresAt }: IssuedX509Svid, bundle: string): X509SvidDocument {
   return {
     spiffe_id: spiffeId.uri,
     certificates: certificates.map((der) => formatPem('CERTIFICATE', der)).join(''),

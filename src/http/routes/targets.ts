@@ -12,6 +12,7 @@ import { parseSpiffeId } from '../../protocol/spiffe-id.ts'
 import { shortId } from '../admin-act.ts'
 import type { AdminEnv } from '../admin-app.ts'
 import { readJsonBody, spiffeIdField } from '../body.ts'
+import type { TrialDocument } from '../openapi/admin-documents.ts'
 
 export const tryBody = z.strictObject({ spiffe_id: spiffeIdField.optional() })
 
@@ -26,7 +27,8 @@ export function targetRoutes(operator: Pick<Operator, 'tryExchange'>) {
 }
 
 /** The cloud's no is what was asked for, and no failure of the request. */
-function trialDocument({ target, acting, algorithm, token, durationMs, outcome }: ExchangeTrial) {
+function trialDocument(trial: ExchangeTrial): TrialDocument {
+  const { target, acting, algorithm, token, durationMs, outcome } = trial
   return {
     ok: !(outcome instanceof CloudError),
     target: target.name,

@@ -26,7 +26,7 @@ interface OAuthError {
 }
 
 /** The one place where a refusal becomes an OAuth error. */
-const oauthErrors: Readonly<Record<RefusalCode, OAuthError>> = {
+export const oauthErrors: Readonly<Record<RefusalCode, OAuthError>> = {
   malformed_request: { error: 'invalid_request', status: 400 },
   proof_rejected: { error: 'invalid_request', status: 400 },
   not_entitled: { error: 'invalid_target', status: 400 },
@@ -46,6 +46,8 @@ const oauthErrors: Readonly<Record<RefusalCode, OAuthError>> = {
 }
 
 /** The grant type is the one thing that RFC 6749 gives an error of its own. */
+export const unsupportedGrantType: OAuthError = { error: 'unsupported_grant_type', status: 400 }
+
 class UnsupportedGrantType extends Refusal {}
 
 /** What the caller's request says, before its subject token is looked at. @throws {Refusal} `malformed_request` */
@@ -83,12 +85,11 @@ export async function answerTokenRequest(
 }
 
 export function oauthErrorAnswer(refusal: Refusal, requestId: string): Answer {
-  const { error, status } = oauthErrors[refusal.code]
-  const grantType = refusal instanceof UnsupportedGrantType
+  const { error, status } = refusal instanceof UnsupportedGrantType ? unsupportedGrantType : oauthErrors[refusal.code]
   const { 'www-authenticate': _unused, ...headers } = problemHeaders(refusal)
   const answer = jsonAnswer(
     {
-      error: grantType ? 'unsupported_grant_type' : error,
+      error,
       ...(refusal.code === 'malformed_request' && refusal.detail && { error_description: refusal.detail }),
       request_id: requestId,
     },

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createRecordWriter, type RecordWriterDeps } from '../../../src/adapters/stores/record-writer.node.ts'
+import { createRecordWriter, type RecordWriterDeps } from '../../../src/adapters/stores/record-writer.ts'
 import { createSqliteStore } from '../../../src/adapters/stores/sqlite.node.ts'
 import type { RecordEntry } from '../../../src/core/record.ts'
 import { type RecordBatch, type Store, StoreError } from '../../../src/core/store.ts'

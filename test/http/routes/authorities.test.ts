@@ -1,13 +1,14 @@
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { makeWorkload } from '../../support/csr.ts'
+import { createAdminCheck } from '../../support/described-answers.ts'
 import { type Document, startGateway, type TestGateway } from '../../support/gateway.ts'
 
 let gateway: TestGateway
 const { csr } = makeWorkload()
 
 beforeAll(async () => {
-  gateway = await startGateway()
+  gateway = await startGateway({ checkAdmin: createAdminCheck() })
 })
 afterAll(() => gateway?.[Symbol.asyncDispose]())
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { roleArn } from '../../support/clouds-world.ts'
+import { createAdminCheck } from '../../support/described-answers.ts'
 import { type Document, startGateway, type TestGateway } from '../../support/gateway.ts'
 
 const aws = { type: 'aws', role_arn: roleArn, region: 'eu-west-1', endpoint: 'https://localhost:1' }
@@ -11,7 +12,7 @@ beforeAll(async () => {
     caller: aws,
     claiming: { ...aws, tags: { team: '${identity.claims.team}' } },
   }
-  gateway = await startGateway({ document: { targets, policies: [] } })
+  gateway = await startGateway({ document: { targets, policies: [] }, checkAdmin: createAdminCheck() })
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 

@@ -1,0 +1,35 @@
+/**
+ * Writes everything in the repository that is derived from the sources: `npm run generate`. Tests compare what is there
+ * with what would be written.
+ */
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { adminApi } from '../src/http/openapi/admin-api.ts'
+import { publicApi } from '../src/http/openapi/public-api.ts'
+import { buildConfigSchema } from './config-schema.ts'
+import { buildOpenApi } from './openapi.ts'
+
+const root = join(import.meta.dirname, '..')
+
+/** What is derived, by the file it is written to. JSON is compared as what it says, texts to the letter. */
+export const generated: Readonly<Record<string, () => unknown>> = {
+  'schema/apostille.schema.json': buildConfigSchema,
+  'schema/openapi.json': () => buildOpenApi(publicApi),
+  'schema/openapi-admin.json': () => buildOpenApi(adminApi),
+}
+
+/** What is in the repository. */
+export function readGenerated(file: string): unknown {
+  const text = readFileSync(join(root, file), 'utf8')
+  return file.endsWith('.json') ? JSON.parse(text) : text
+}
+
+if (import.meta.main) {
+  for (const [file, build] of Object.entries(generated)) {
+    const value = build()
+    writeFileSync(join(root, file), typeof value === 'string' ? value : `${JSON.stringify(value, null, 2)}\n`)
+  }
+  const json = Object.keys(generated).filter((file) => file.endsWith('.json'))
+  execFileSync(join(root, 'node_modules/.bin/biome'), ['format', '--write', ...json], { cwd: root, stdio: 'inherit' })
+}

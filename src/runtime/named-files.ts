@@ -1,0 +1,70 @@
+/**
+ * The files that a configuration document names, and where in it.
+ *
+ * @module
+ */
+import { LineCounter, type Node, parseDocument } from 'yaml'
+import type { Configuration, Diagnostic } from '../core/config.ts'
+import type { ConfiguredPeer } from '../core/config-federation.ts'
+import { storeFiles } from '../core/config-store.ts'
+
+type Path = readonly (string | number)[]
+
+/** A file that the document names. */
+export interface NamedFile {
+  readonly at: Path
+  readonly path: string
+}
+
+/** Every file that is read while it runs, but for the seal key and the file of an SQLite store. */
+export function namedFiles({
+  listen,
+  store,
+  authorities,
+  authenticators,
+  federation,
+  targets,
+}: Configuration): readonly NamedFile[] {
+  const tls = typeof listen.tls === 'string' ? [] : filesOf(['listen', 'tls'], listen.tls)
+  const upstream = authorities.x509.upstream
+    ? filesOf(['authorities', 'x509', 'upstream'], authorities.x509.upstream)
+    : []
+  const ofAuthenticators = [...authenticators].flatMap(([name, config]) => fileKeys(['authenticators', name], config))
+  const ofTargets = [...targets].flatMap(([name, { document }]) =>
+    document.ca_file === undefined ? [] : filesOf(['targets', name], { ca_file: document.ca_file }),
+  )
+  const ofStore = Object.values(storeFiles(store)).map((path) => ({ at: ['store'], path }))
+  return [...tls, ...ofStore, ...upstream, ...ofAuthenticators, ...ofTargets, ...federation.flatMap(filesOfPeer)]
+}
+
+function filesOfPeer({ trustDomain, bundleFile, endpoint }: ConfiguredPeer): readonly NamedFile[] {
+  const caFile = endpoint?.profile === 'https_web' ? endpoint.caFile : undefined
+  const files = {
+    ...(bundleFile !== undefined && { bundle: bundleFile }),
+    ...(caFile !== undefined && { ca_file: caFile }),
+  }
+  return filesOf(['federation', trustDomain], files)
+}
+
+function filesOf(at: Path, files: Readonly<Record<string, string>>): readonly NamedFile[] {
+  return Object.entries(files).map(([key, path]) => ({ at: [...at, key], path }))
+}
+
+/** Keys that name files end in `_file`, at any depth. */
+function fileKeys(at: Path, value: object): readonly NamedFile[] {
+  return Object.entries(value).flatMap(([key, inner]: [string, unknown]): readonly NamedFile[] => {
+    if (key.endsWith('_file') && typeof inner === 'string') return [{ at: [...at, key], path: inner }]
+    return typeof inner === 'object' && inner !== null ? fileKeys([...at, key], inner) : []
+  })
+}
+
+/** Where in the document something stands. */
+export function createLocator(text: string, severity: Diagnostic['severity']) {
+  const counter = new LineCounter()
+  const document = parseDocument(text, { lineCounter: counter })
+  return (at: Path, message: string): Diagnostic => {
+    const node = document.getIn(at, true) as Node | undefined
+    const { line, col } = counter.linePos(node?.range?.[0] ?? 0)
+    return { severity, line: Math.max(1, line), column: Math.max(1, col), path: at.join('.'), message }
+  }
+}

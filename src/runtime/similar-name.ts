@@ -1,0 +1,6 @@
+/**
+ * The name that was probably meant, for the command line.
+ *
+ * @module
+ */
+export { findSimilarName } from '../core/similar-name.ts'

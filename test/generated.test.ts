@@ -1,0 +1,6 @@
+import { expect, test } from 'vitest'
+import { generated, readGenerated } from '../scripts/generate.ts'
+
+test.each(Object.entries(generated))('%s is what the sources say: `npm run generate` writes it', (file, build) => {
+  expect(readGenerated(file)).toEqual(JSON.parse(JSON.stringify(build())))
+})
