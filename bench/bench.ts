@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Cloud, startCloud } from './cloud.ts'
+import { startDatabaseServer } from './database-server.ts'
 import { createLoadGenerator, type GeneratorName, type LoadGenerator, type LoadPlan } from './load.ts'
 import { type ServerChoice, type ServerProcess, startServerProcess } from './server-process.ts'
 import { createWorkload, type Workload } from './workload.ts'
@@ -21,6 +22,8 @@ export interface Bench {
   readonly warmUp: (plan: Omit<LoadPlan, 'seconds'>) => Promise<void>
   /** The server of that kind, shared by all figures that ask for it. */
   readonly server: (choice: ServerChoice) => Promise<ServerProcess>
+  /** A new database of a PostgreSQL server on the core of the load, for `store`. */
+  readonly database: (name: string) => Promise<string>
   /** A server with one target, and the cloud that it is of; shared as well. */
   readonly cloud: () => Promise<Cloud>
   readonly close: () => Promise<void>
@@ -34,6 +37,7 @@ export async function openBench(options: {
   const workload = await createWorkload(new Date())
   const servers = new Map<string, Promise<ServerProcess>>()
   let cloud: Promise<Cloud> | undefined
+  let postgres: ReturnType<typeof startDatabaseServer> | undefined
   const load = createLoadGenerator(folder, options.generator)
   return {
     folder,
@@ -44,12 +48,25 @@ export async function openBench(options: {
       await load.run({ ...plan, seconds: options.sliceSeconds * 3 })
     },
     server(choice) {
-      const name = `${choice.rules}-rules${choice.tls ? '-tls' : ''}${choice.domains ? `-${choice.domains.length}-domains` : ''}${choice.program ? `-${choice.program}` : ''}`
+      const name = [
+        `${choice.rules}-rules`,
+        choice.tls && 'tls',
+        choice.domains && `${choice.domains.length}-domains`,
+        choice.program,
+        choice.store && 'postgres',
+        choice.workers && `${choice.workers}-workers`,
+      ]
+        .filter(Boolean)
+        .join('-')
       const known = servers.get(name)
       if (known) return known
       const started = startServerProcess(join(folder, name), workload, choice)
       servers.set(name, started)
       return started
+    },
+    async database(name) {
+      postgres ??= startDatabaseServer()
+      return (await postgres).database(name)
     },
     cloud() {
       cloud ??= startCloud(join(folder, 'cloud'), workload)
@@ -62,6 +79,10 @@ export async function openBench(options: {
       )
       const started = await Promise.allSettled(servers.values())
       await Promise.all(started.map((server) => (server.status === 'fulfilled' ? server.value.close() : undefined)))
+      await postgres?.then(
+        ({ close }) => close(),
+        () => undefined,
+      )
       await rm(folder, { recursive: true, force: true })
     },
   }

@@ -7,6 +7,7 @@ import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:chi
 import { availableParallelism } from 'node:os'
 
 export const cores = { server: 0, load: 1 } as const
+export const allCores = `${cores.server},${cores.load}`
 
 /** @throws {Error} where there are fewer than two cores, or no `taskset` */
 export function requireTwoCores(): void {
@@ -18,8 +19,8 @@ export function isInstalled(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 }
 
-/** Starts `command` on one core. */
-export function spawnOn(core: number, command: readonly string[], options: SpawnOptions): ChildProcess {
+/** Starts `command` on one core, or on those of a list such as `0,1`. */
+export function spawnOn(core: number | string, command: readonly string[], options: SpawnOptions): ChildProcess {
   return spawn('taskset', ['-c', String(core), ...command], options)
 }
 

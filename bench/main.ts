@@ -29,12 +29,14 @@ import { metricsCost } from './metrics-cost.ts'
 import { mtls } from './mtls.ts'
 import { opensslVersion } from './openssl-speed.ts'
 import { overload } from './overload.ts'
+import { postgresJwtSvid } from './postgres-jwt-svid.ts'
 import { serverProgram } from './server-process.ts'
 import { start } from './start.ts'
 import { startWithTargets } from './start-with-targets.ts'
 import { svidBatch } from './svid-batch.ts'
 import { sync } from './sync.ts'
 import { formatNumber, formatTable } from './table.ts'
+import { workers } from './workers.ts'
 import { x509Library } from './x509-library.ts'
 import { x509Svid } from './x509-svid.ts'
 
@@ -58,6 +60,8 @@ const figures: readonly Figure[] = [
   commandLine,
   metricsCost,
   sync,
+  postgresJwtSvid,
+  workers,
 ]
 
 const { values: options } = parseArgs({

@@ -9,7 +9,7 @@ import { mkdir, open, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { BundleServer } from './bundle-server.ts'
-import { cores, spawnOn } from './cores.ts'
+import { allCores, cores, spawnOn } from './cores.ts'
 import type { ForeignDomain } from './foreign-domain.ts'
 import { createConfiguration, type Targets, type Workload } from './workload.ts'
 
@@ -35,6 +35,10 @@ export interface ServerChoice {
   readonly program?: 'metered' | 'unmetered'
   /** For Node itself, as in NODE_OPTIONS. */
   readonly nodeOptions?: string
+  /** Default: a file of SQLite. */
+  readonly store?: string
+  /** That many processes, on all cores. Default: one process, on the core of the server. */
+  readonly workers?: number
 }
 
 const root = join(import.meta.dirname, '..')
@@ -71,12 +75,16 @@ export async function startServerProcess(
   const logFile = join(folder, 'log.jsonl')
   const log = await open(logFile, 'w')
   const startedMs = performance.now()
-  const child = spawnOn(cores.server, [...commandOf(choice), config], {
+  const where = choice.workers === undefined ? cores.server : allCores
+  const workers = choice.workers === undefined ? [] : ['--workers', String(choice.workers)]
+  const child = spawnOn(where, [...commandOf(choice), config, ...workers], {
     stdio: ['ignore', log.fd, log.fd],
     ...(choice.nodeOptions !== undefined && { env: { ...process.env, NODE_OPTIONS: choice.nodeOptions } }),
   })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const startMs = await untilReady(startedMs, port, logFile, () => child.exitCode !== null).catch((error: unknown) => {
+  const ready = choice.workers === undefined ? /"ready"|\bready\b.*listen=/ : /workers are ready/
+  const hasEnded = () => child.exitCode !== null
+  const startMs = await untilReady({ startedMs, logFile, ready, hasEnded }).catch((error: unknown) => {
     child.kill('SIGKILL')
     throw error
   })
@@ -103,11 +111,19 @@ async function writeBundles(folder: string, { domains = [], bundles }: ServerCho
   if (bundles) await writeFile(join(folder, 'bundle-ca.pem'), bundles.certificate)
 }
 
-/** The line that says so is looked for every few milliseconds, on the core of the load. */
-async function untilReady(startedMs: number, port: number, logFile: string, hasEnded: () => boolean): Promise<number> {
+interface Awaited {
+  readonly startedMs: number
+  readonly logFile: string
+  /** The line that says so. */
+  readonly ready: RegExp
+  readonly hasEnded: () => boolean
+}
+
+/** Looks every few milliseconds, on the core of the load. */
+async function untilReady({ startedMs, logFile, ready, hasEnded }: Awaited): Promise<number> {
   for (;;) {
-    if (/"ready"|\bready\b.*listen=/.test(readFileSync(logFile, 'utf8'))) return performance.now() - startedMs
-    if (hasEnded()) throw new Error(`the server on port ${port} did not start: ${readFileSync(logFile, 'utf8')}`)
+    if (ready.test(readFileSync(logFile, 'utf8'))) return performance.now() - startedMs
+    if (hasEnded()) throw new Error(`the server did not start: ${readFileSync(logFile, 'utf8')}`)
     if (performance.now() - startedMs > 30_000) throw new Error('the server was not ready within 30 s')
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
@@ -132,4 +148,10 @@ export function cpuSeconds(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`)
   const spent = threads.map((id) => Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ', 1)[0]))
   return spent.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e9
+}
+
+/** The same of a process and of those that it has started. */
+export function cpuSecondsOfAll(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+  return children.reduce((sum, child) => sum + cpuSecondsOfAll(Number(child)), cpuSeconds(pid))
 }

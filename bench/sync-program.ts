@@ -106,7 +106,7 @@ async function open({ names, doubles, source }: Parts) {
   const recordKeys = await openRecordKeys(store, keys)
   const writer = await createRecordWriter({
     store,
-    chain: 'main',
+    chain: () => 'main',
     macKey: recordKeys.macKey,
     telemetry: silentTelemetry,
   })
@@ -121,6 +121,7 @@ async function open({ names, doubles, source }: Parts) {
     issuer: () => config.issuer,
     plans: () => [{ ring: 'jwt/ES256', algorithm: 'ES256', ttlSeconds: 7 * 86_400 }],
     upstream: () => undefined,
+    publishedSeconds: () => 0,
   })
   await authorities.refresh()
   const hourMs = 3_600_000

@@ -90,6 +90,7 @@ async function createCsr(): Promise<string> {
  * @param options.tls Whether the server shows an SVID of its own.
  * @param options.domains Trust domains that it federates with, each with an authenticator and a rule. Their first bundles
  *   are in `trust-bundles`, and `bundlePort` of this machine answers with those that follow.
+ * @param options.store Default: a file of SQLite.
  * @param options.targets What every service account can be exchanged for, by name, as the configuration has it.
  */
 export function createConfiguration(options: {
@@ -99,14 +100,15 @@ export function createConfiguration(options: {
   readonly domains?: readonly TrustDomain[]
   readonly bundlePort?: number
   readonly targets?: Targets
+  readonly store?: string
 }): string {
-  const { domains = [], bundlePort, targets = {} } = options
+  const { domains = [], bundlePort, targets = {}, store = 'sqlite:./apostille.db' } = options
   const others = Array.from({ length: options.rules - 1 }, (_, index) => ruleFor(`team-${index}`, `service-${index}`))
   return `trust_domain: example.org
 issuer: ${issuer}
 listen: { address: 127.0.0.1:${options.port}, tls: ${options.tls ? 'self' : 'off'} }
 admin: { listen: unix:./admin.sock }
-store: sqlite:./apostille.db
+store: ${store}
 seal: { file: ./seal.key }
 authenticators:
   cluster-a: { type: kubernetes, issuer: ${cluster}, audience: ${issuer}, jwks_file: jwks.json }

@@ -78,8 +78,9 @@ const requireForLibraries =
 await rm(dist, { recursive: true, force: true })
 const command = {
   ...shared,
-  // Google's library imports them for a transport of its own, which is never used.
-  external: ['node-fetch', 'https-proxy-agent'],
+  // Google's library imports the first two for a transport of its own, and pg the others for Workers, for a binding of
+  // libpq and for files of passwords: none of it is ever used.
+  external: ['node-fetch', 'https-proxy-agent', 'pg-native', 'pg-cloudflare', 'pgpass'],
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   banner: { js: requireForLibraries },
@@ -134,7 +135,8 @@ async function licencesOf(metafiles: readonly Metafile[]): Promise<string> {
   const inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs))
   const packages = new Set(inputs.flatMap((input) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []))
   const texts = [...packages].sort().map(async (folder) => {
-    const text = (await licenceIn(folder)) ?? (await licenceOfSibling(folder, packages))
+    const text =
+      (await licenceIn(folder)) ?? (await licenceInReadme(folder)) ?? (await licenceOfSibling(folder, packages))
     if (text === undefined) throw new Error(`${folder} has no licence text`)
     return `${folder.slice('node_modules/'.length)}\n\n${text}`
   })
@@ -144,6 +146,13 @@ async function licencesOf(metafiles: readonly Metafile[]): Promise<string> {
 async function licenceIn(folder: string): Promise<string | undefined> {
   const licence = (await readdir(join(root, folder))).find((file) => /^licen[cs]e/i.test(file))
   return licence === undefined ? undefined : readFile(join(root, folder, licence), 'utf8')
+}
+
+/** Some have it there and nowhere else. */
+async function licenceInReadme(folder: string): Promise<string | undefined> {
+  const readme = await readFile(join(root, folder, 'README.md'), 'utf8').catch(() => '')
+  const [, section] = /^#+ licen[cs]e\s+(.*)$/ims.exec(readme) ?? []
+  return section?.includes('Permission is hereby granted') ? section : undefined
 }
 
 /** Of another package from the same repository and under the same licence: some leave theirs out. */

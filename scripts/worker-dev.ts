@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { formatListenAddress } from '../src/core/listen-address.ts'
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   const { variables, secrets } = await readBindings(configFile)
   const config = await loadConfiguration(configFile)
   // Beside the store of `serve`, which has another form.
-  const keptIn = `${config.store.path}.worker`
+  const keptIn = config.store.kind === 'sqlite' ? `${config.store.path}.worker` : resolve('apostille.db.worker')
   const sealKey = await readSealKey({ seal: config.seal, env: process.env, storeIsEmpty: !existsSync(keptIn) })
   const { modules } = await buildWorker()
   const worker = await startLocalWorker({

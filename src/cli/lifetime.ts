@@ -31,6 +31,15 @@ export interface Life<Server extends Served> {
   readonly configFile: string
   readonly start: () => Promise<Server>
   readonly ready: (server: Server) => void
+  /** Default: those of the signals. */
+  readonly orders?: (orders: Orders) => void
+}
+
+/** What a process is told while it serves. */
+export interface Orders {
+  readonly reload: () => void
+  /** The first lets what was accepted be finished, the second does not. */
+  readonly stop: (why: string) => void
 }
 
 type Log = ProcessTelemetry['telemetry']['log']
@@ -54,8 +63,8 @@ export function logSettings({ logLevel, logFormat }: LogFlags) {
   return { logLevel, logFormat: logFormat ?? (process.stderr.isTTY ? ('text' as const) : ('json' as const)) }
 }
 
-export function openTelemetry(flags: LogFlags): ProcessTelemetry {
-  return createProcessTelemetry(logSettings(flags))
+export function openTelemetry(flags: LogFlags, worker?: number): ProcessTelemetry {
+  return createProcessTelemetry(logSettings(flags), worker)
 }
 
 /** Comes back when it was stopped. @throws {CliError} when it did not start */
@@ -64,9 +73,8 @@ export async function runUntilStopped<Server extends Served>(life: Life<Server>)
   surviveBrokenPipes()
   reportBugs(telemetry.log, flush)
   let server: Server | undefined
-  const stopped = waitForStop(telemetry.log, flush)
-  // From the start on, as the default of this signal is to end the process.
-  process.on('SIGHUP', () => void server?.reload().catch((error: unknown) => logBug(telemetry.log, error)))
+  const reload = () => void server?.reload().catch((error: unknown) => logBug(telemetry.log, error))
+  const stopped = waitForStop(life.orders ?? takeSignals, reload, { log: telemetry.log, flush })
 
   server = await startOrExplain(life)
   life.ready(server)
@@ -100,11 +108,21 @@ function logBug(log: Log, error: unknown): void {
   })
 }
 
-/** The first signal lets what was accepted be finished, the second does not. */
-function waitForStop(log: Log, flush: () => void): Promise<void> {
+/** From the start on, as the default of these signals is to end the process. */
+function takeSignals({ reload, stop }: Orders): void {
+  process.on('SIGHUP', reload)
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+function waitForStop(
+  orders: (orders: Orders) => void,
+  reload: () => void,
+  { log, flush }: { readonly log: Log; readonly flush: () => void },
+): Promise<void> {
   return new Promise((resolve) => {
     let asked = false
-    function stop(signal: NodeJS.Signals): void {
+    function stop(signal: string): void {
       if (asked) {
         log('warning', 'stopped at once', { signal })
         flush()
@@ -114,8 +132,7 @@ function waitForStop(log: Log, flush: () => void): Promise<void> {
       log('info', 'stopping', { signal })
       resolve()
     }
-    process.on('SIGTERM', stop)
-    process.on('SIGINT', stop)
+    orders({ reload, stop })
   })
 }
 

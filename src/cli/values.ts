@@ -39,6 +39,13 @@ export function parseCount(text: string): number {
   return count
 }
 
+/** 1 to 64. */
+export function parseWorkers(text: string): number {
+  const count = /^[1-9]\d?$/.test(text) ? Number(text) : 65
+  if (count > 64) throw new InvalidArgumentError('expected a number of processes from 1 to 64.')
+  return count
+}
+
 /** 0 to 65535. */
 export function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 65_536

@@ -10,6 +10,7 @@ import { type AuthoritySet, formatAuthoritySet, nextSequence, readAuthoritySet }
 import { type AuthorityMakerDeps, createAuthorityMaker } from './authority-maker.ts'
 import { type Authority, planAuthorities, type RingPlan } from './authority-plan.ts'
 import { type AuthoritySnapshot, createSnapshotOpener } from './authority-snapshot.ts'
+import type { PublishedDocuments } from './published-documents.ts'
 import { Refusal } from './refusal.ts'
 import type { Store } from './store.ts'
 import type { Telemetry } from './telemetry.ts'
@@ -17,6 +18,8 @@ import type { Telemetry } from './telemetry.ts'
 export interface AuthoritiesDeps extends AuthorityMakerDeps {
   readonly store: Pick<Store, 'readDocument' | 'writeDocument'>
   readonly telemetry: Telemetry
+  /** For how long documents are published as they were last read, of the configuration in use. */
+  readonly publishedSeconds: () => number
   /** `iss` of the JWT-SVIDs, of the configuration in use. */
   readonly issuer: () => string
   readonly plans: () => readonly RingPlan[]
@@ -29,6 +32,8 @@ export interface AuthoritiesDeps extends AuthorityMakerDeps {
 export interface Authorities {
   /** What signs now. @throws {Refusal} `no_authority` when the set was last read over a minute ago */
   readonly current: () => AuthoritySnapshot
+  /** What verifiers fetch. @throws {Refusal} `no_authority` when it is older than `publishedSeconds` */
+  readonly published: () => PublishedDocuments
   /**
    * Reads the set, and rotates what is due. To be called at least every 5 seconds. An authority that can not be made
    * is reported and tried again, as long as there is another that signs.
@@ -69,12 +74,15 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
   let readAtMs = Number.NEGATIVE_INFINITY
   let lastOrder = 0
 
-  /** Opens all its keys, so that nothing is ever written over a set whose keys do not open. */
-  async function adopt({ set, body, version, order }: Stored, asOfMs: number): Promise<void> {
+  /**
+   * Opens all its keys, so that nothing is ever written over a set whose keys do not open. One of an older version is
+   * that of a copy of the store that lags behind, or of a store that was restored: it is written over before it is used.
+   */
+  async function adopt({ set, body, version, order }: Stored, asOfMs: number, isOurs: boolean): Promise<void> {
     const issuer = deps.issuer()
     const isSame = held?.body === body && held.snapshot.version === version && held.snapshot.issuer === issuer
     const snapshot = isSame && held ? held.snapshot : await open(set, version, issuer)
-    if (held !== undefined && held.order > order) return
+    if (held !== undefined && (held.order > order || (held.snapshot.version > version && !isOurs))) return
     const former = held?.set.authorities
     held = { body, set, snapshot, order }
     readAtMs = Math.max(readAtMs, asOfMs)
@@ -86,7 +94,7 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
     const startedMs = deps.monotonicMs()
     const { body, version } = await deps.store.readDocument(documentName)
     const stored = { body, version, order, set: held?.body === body ? held.set : readAuthoritySet(body) }
-    await adopt(stored, startedMs)
+    await adopt(stored, startedMs, false)
     return stored
   }
 
@@ -116,18 +124,19 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
     const body = formatAuthoritySet(set)
     const startedMs = deps.monotonicMs()
     if (!(await deps.store.writeDocument(documentName, version, body))) return false
-    await adopt({ body, set, version: version + 1, order: ++lastOrder }, startedMs)
+    await adopt({ body, set, version: version + 1, order: ++lastOrder }, startedMs, true)
     return true
   }
 
+  function heldFor(ageMs: number, age: string): AuthoritySnapshot {
+    if (held === undefined || deps.monotonicMs() - readAtMs > ageMs)
+      throw new Refusal('no_authority', `the set of authorities could not be read for ${age}`, { retryAfterSeconds: 5 })
+    return held.snapshot
+  }
+
   return {
-    current() {
-      if (held === undefined || deps.monotonicMs() - readAtMs > maxAgeMs)
-        throw new Refusal('no_authority', 'the set of authorities could not be read for over a minute', {
-          retryAfterSeconds: 5,
-        })
-      return held.snapshot
-    },
+    current: () => heldFor(maxAgeMs, 'over a minute'),
+    published: () => heldFor(deps.publishedSeconds() * 1000, 'longer than documents are published').documents,
     refresh: () => update((set) => set, false),
     list: () => held?.set.authorities ?? [],
     async change(change) {

@@ -14,6 +14,7 @@ import { formatDuration } from './config-fields.ts'
 import type { ConfigurationDocument, RuleDocument } from './config-schema.ts'
 import type { Found } from './config-source.ts'
 import type { SourceDocument } from './config-sources.ts'
+import { findStoreProblems } from './config-store.ts'
 import type { SyncDocument } from './config-syncs.ts'
 import { findTargetProblems, type TargetDocument } from './config-targets.ts'
 import { findFederationProblems } from './federation-peer.ts'
@@ -25,7 +26,7 @@ export interface ReadableDocument
   extends Partial<
     Pick<
       ConfigurationDocument,
-      'trust_domain' | 'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'authorities'
+      'trust_domain' | 'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'store' | 'authorities'
     >
   > {
   readonly authenticators: ReadonlyMap<string, ConfigurationDocument['authenticators'][string]>
@@ -50,6 +51,7 @@ export function checkDocument(document: ReadableDocument): readonly Found[] {
   return [
     ...checkListeners(document),
     ...checkIssuer(document),
+    ...findStoreProblems(document.store),
     ...checkAuthenticators(document),
     ...findAwsProblems(document.authenticators),
     ...checkFederation(document),

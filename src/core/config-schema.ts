@@ -9,6 +9,7 @@ import { destinationSchema } from './config-destinations.ts'
 import { federationSchema } from './config-federation.ts'
 import { durationField, issuerField, trustDomainField } from './config-fields.ts'
 import { sourceSchema } from './config-sources.ts'
+import { storeField } from './config-store.ts'
 import { syncSchema } from './config-syncs.ts'
 import { targetSchema } from './config-targets.ts'
 import { addressField, cidrField } from './listen-address.ts'
@@ -92,6 +93,10 @@ const limits = z.strictObject({
   per_identity: z.int().min(1).max(10_000_000).optional(),
 })
 
+/** What goes on while the store is away. */
+const outage = z.strictObject({
+  documents: durationField.default(86_400),
+})
 const sealFile = { file: path }
 const sealVariable = {
   env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of a variable'),
@@ -123,10 +128,8 @@ export const configurationSchema = z.strictObject({
       }),
     })
     .optional(),
-  store: z
-    .string()
-    .regex(/^sqlite:.+$/, 'expected sqlite:PATH')
-    .transform((text) => ({ kind: 'sqlite' as const, path: text.slice('sqlite:'.length) })),
+  store: storeField,
+  outage: outage.prefault({}),
   seal: z.union([z.strictObject({ ...sealFile, also }), z.strictObject({ ...sealVariable, also })], expectedSeal),
   authorities: z
     .strictObject({

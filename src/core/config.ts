@@ -51,7 +51,7 @@ export class ConfigurationError extends Error {
 export interface Configuration
   extends Pick<
     ConfigurationDocument,
-    'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'store' | 'seal' | 'limits'
+    'issuer' | 'listen' | 'admin' | 'metrics' | 'bundle_endpoint' | 'store' | 'outage' | 'seal' | 'limits'
   > {
   /** SHA-256 of the text, lower-case hex: names the document that decided, in records. */
   readonly digest: string
@@ -98,7 +98,8 @@ function assemble(
   { rules, targets, syncs, policies }: Pick<Configuration, 'rules' | 'targets' | 'syncs' | 'policies'>,
   warnings: readonly Diagnostic[],
 ): Configuration {
-  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, seal, limits, authorities } = document
+  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, outage, seal, limits, authorities } =
+    document
   return {
     digest: createHash('sha256').update(text).digest('hex'),
     trustDomain: trust_domain,
@@ -108,6 +109,7 @@ function assemble(
     ...(metrics && { metrics }),
     ...(bundle_endpoint && { bundle_endpoint }),
     store,
+    outage,
     seal,
     limits,
     authorities: {
@@ -175,7 +177,8 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
   const targets = Object.entries(asPlain(plain['targets'])).map(
     ([name, value]) => [name, readAs<TargetDocument>(targetSchema, value)] as const,
   )
-  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, authorities } = configurationSchema.shape
+  const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, authorities } =
+    configurationSchema.shape
   const parts = {
     trust_domain: readAs(trust_domain, plain['trust_domain']),
     issuer: readAs(issuer, plain['issuer']),
@@ -183,6 +186,7 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
     admin: readAs(admin, plain['admin']),
     metrics: readAs(metrics, plain['metrics']),
     bundle_endpoint: readAs(bundle_endpoint, plain['bundle_endpoint']),
+    store: readAs(store, plain['store']),
     authorities: readAs(authorities, plain['authorities']),
   }
   return {

@@ -28,7 +28,7 @@ import { Refusal } from './refusal.ts'
 import type { Store } from './store.ts'
 
 export interface GatewayPorts extends SvidIssuerDeps, TokenExchangerDeps, SecretKeeperDeps, CallerAdmissionDeps {
-  readonly authorities: Pick<Authorities, 'current'>
+  readonly authorities: Pick<Authorities, 'current' | 'published'>
   readonly store: Pick<Store, 'readJoinToken' | 'check' | 'readDocument' | 'listDocuments'>
   readonly records: RecordKeeper
   /** Whether the document on disk was refused, so that the one in use is another. */
@@ -79,7 +79,7 @@ export function createGateway(ports: GatewayPorts): Gateway {
     exchange: createTokenExchanger(ports),
     secrets: createSecretKeeper(ports, createCallerAdmission(ports)),
     listIdentities: createIdentityLister(ports),
-    published: () => ports.authorities.current().documents,
+    published: ports.authorities.published,
     federatedBundle: createBundlePublisher(ports.bundleOf),
     recordRefusal: (call, operation, refusal) =>
       ports.records.refuse({ call, operation, document: ports.configured().config.digest }, refusal),

@@ -31,8 +31,11 @@ export function formatListenAddress(address: ListenAddress): string {
 
 /** Whether only this machine reaches it. */
 export function isLocal(address: ListenAddress): boolean {
-  if (address.kind === 'unix') return true
-  return address.host === 'localhost' || address.host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address.host)
+  return address.kind === 'unix' || isLoopback(address.host)
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
 export const addressField = protocolField(parseListenAddress, 'an address')

@@ -40,6 +40,8 @@ export interface Records {
   readonly prune: (request: PruneRequest) => Promise<{ readonly removed: number }>
   /** Signs and keeps where the writer's chain stands, when that is not where it stood the last time: each minute and at a stop. */
   readonly signHeads: () => Promise<void>
+  /** Signs and keeps where a chain stands that nobody writes any more, unless that is signed already. */
+  readonly signHeadOf: (chain: string) => Promise<void>
   /** Public half of the key that signs heads, PEM. */
   readonly publicKey: () => string
 }
@@ -58,6 +60,7 @@ export function createRecords(deps: RecordsDeps): Records {
     verify: (request) => verify(deps, request?.expectedHead),
     prune: (request) => prune(deps, request),
     signHeads: createHeadSigner(deps),
+    signHeadOf: (chain) => signLast(deps, chain),
     publicKey: () => formatPem('PUBLIC KEY', keys.signer.publicKey),
   }
 }
@@ -147,12 +150,25 @@ async function pruneChain(deps: RecordsDeps, chain: string, before: Date, now: D
   }
 }
 
-function createHeadSigner({ store, writer, keys, trustDomain, now }: RecordsDeps) {
-  let signed = 0
+function createHeadSigner(deps: RecordsDeps) {
+  let signed: Pick<StoredHead, 'chain' | 'sequence'> = { chain: '', sequence: 0 }
   return async () => {
-    const { chain, sequence, mac } = writer.head()
-    if (sequence <= signed) return
-    await store.writeHead(await signHead(keys.signer, trustDomain, { chain, sequence, mac, at: now(), kind: 'head' }))
-    signed = sequence
+    const head = deps.writer.head()
+    if (head.sequence === 0 || (head.chain === signed.chain && head.sequence <= signed.sequence)) return
+    await writeHead(deps, head)
+    signed = head
   }
+}
+
+async function signLast(deps: RecordsDeps, chain: string): Promise<void> {
+  const last = await deps.store.lastRecord(chain)
+  const [head] = await deps.store.readHeads({ chain, newestFirst: true, limit: 1 })
+  if (last !== undefined && last.sequence > (head?.sequence ?? 0)) await writeHead(deps, last)
+}
+
+async function writeHead(
+  { store, keys, trustDomain, now }: RecordsDeps,
+  { chain, sequence, mac }: Pick<StoredHead, 'chain' | 'sequence' | 'mac'>,
+): Promise<void> {
+  await store.writeHead(await signHead(keys.signer, trustDomain, { chain, sequence, mac, at: now(), kind: 'head' }))
 }

@@ -131,6 +131,8 @@ export type StoreErrorCode =
   | 'damaged'
   /** It can not be read or written right now: permissions, a full disk, a lost connection, closed. */
   | 'unavailable'
+  /** It can be read, and takes no writes: it is a copy, or was made so. */
+  | 'read_only'
   /** What is to be added exists. */
   | 'conflict'
 

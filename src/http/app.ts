@@ -25,7 +25,7 @@ import {
   documentFor,
   documentPaths,
 } from './routes/discovery.ts'
-import { livezAnswer, readyzAnswer } from './routes/health.ts'
+import { livezAnswer, readyzAnswer, readyzDocumentsAnswer } from './routes/health.ts'
 import { identitiesAnswer } from './routes/identities.ts'
 import { kvPath, kvRoutes } from './routes/kv.ts'
 import { createOpenApiDocument, openApiPath } from './routes/openapi.ts'
@@ -112,6 +112,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.post('/token', (c) => tokenRoute(deps, c))
   app.get('/livez', (c) => send(c, livezAnswer()))
   app.get('/readyz', async (c) => send(c, await readyzAnswer(gateway)))
+  app.get('/readyz/documents', async (c) => send(c, await readyzDocumentsAnswer(gateway)))
 
   refuseOtherMethods(app)
   app.notFound((c) => answerError(deps, c, new Refusal('not_found', 'no such path')))

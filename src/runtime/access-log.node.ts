@@ -29,6 +29,7 @@ const knownRoutes = new Set([
   '/openapi.json',
   '/livez',
   '/readyz',
+  '/readyz/documents',
 ])
 const kvFolder = /^\/v1\/kv\/(?:data|metadata|delete|undelete|destroy)\//
 const bundlesPath = '/v1/bundles/'

@@ -36,7 +36,7 @@ export function createBackups({ backUp, ring, config, writer, now }: BackupDeps)
 
   return {
     async take(requestId) {
-      if (backUp === undefined) throw conflict(usePgDump)
+      if (backUp === undefined || config.store.kind !== 'sqlite') throw conflict(usePgDump)
       if (underWay) throw conflict('a backup is being taken')
       underWay = true
       const copy = `${config.store.path}.backup`

@@ -56,7 +56,8 @@ async function checkSealFile(
   folder: string,
   locate: ReturnType<typeof createLocator>,
 ): Promise<readonly Diagnostic[]> {
-  if (!('file' in seal) || (await problemOf(resolve(folder, store.path))) !== undefined) return []
+  if (!('file' in seal) || store.kind !== 'sqlite') return []
+  if ((await problemOf(resolve(folder, store.path))) !== undefined) return []
   const problem = await problemOf(resolve(folder, seal.file))
   if (problem === undefined) return []
   return [

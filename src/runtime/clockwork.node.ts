@@ -1,6 +1,6 @@
 /**
- * What runs again and again beside the requests. A task never overlaps itself, and one that fails is logged and runs
- * again at its next turn.
+ * What runs again and again beside the requests. A task never overlaps itself. One that fails is logged, once for each
+ * reason in a row, and runs again.
  *
  * @module
  */
@@ -11,6 +11,8 @@ export interface Task {
   readonly name: string
   /** From the end of one run to the start of the next. */
   readonly everyMs: number
+  /** The same after a run that failed. Default: `everyMs`. */
+  readonly retryMs?: number
   readonly run: () => Promise<unknown>
 }
 
@@ -28,20 +30,26 @@ export function startClockwork(tasks: readonly Task[], telemetry: Telemetry): Cl
   }
 }
 
-function startLoop({ name, everyMs, run }: Task, telemetry: Telemetry): Clockwork {
+function startLoop({ name, everyMs, retryMs = everyMs, run }: Task, telemetry: Telemetry): Clockwork {
   let running: Promise<void> = Promise.resolve()
   let closed = false
+  let problem: string | undefined
   let timer = setTimeout(turn, everyMs)
 
   function turn(): void {
     running = run()
-      .then(() => undefined)
-      .catch((error: unknown) => {
-        telemetry.log('error', `the task ${name} failed and will run again`, { error: describeError(error) })
-      })
+      .then(() => report(undefined))
+      .catch((error: unknown) => report(describeError(error)))
       .finally(() => {
-        if (!closed) timer = setTimeout(turn, everyMs)
+        if (!closed) timer = setTimeout(turn, problem === undefined ? everyMs : retryMs)
       })
+  }
+
+  function report(error: string | undefined): void {
+    if (error !== undefined && error !== problem)
+      telemetry.log('error', `the task ${name} failed and will run again`, { error })
+    if (error === undefined && problem !== undefined) telemetry.log('info', `the task ${name} works again`)
+    problem = error
   }
 
   return {

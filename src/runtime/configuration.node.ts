@@ -64,7 +64,7 @@ function absolutePaths(config: Configuration, folder: string): Configuration {
     admin: { ...admin, listen: address(admin.listen) },
     ...(metrics && { metrics: { ...metrics, listen: address(metrics.listen) } }),
     ...(bundle_endpoint && { bundle_endpoint: { ...bundle_endpoint, address: address(bundle_endpoint.address) } }),
-    store: { ...store, path: at(store.path) },
+    store: absoluteStore(store, at),
     seal: absoluteSeal(seal, at),
     authorities: {
       ...authorities,
@@ -104,6 +104,15 @@ function absoluteSync(sync: Sync, at: (path: string) => string): Sync {
 
 function absoluteSource(source: SourceDocument, at: (path: string) => string): SourceDocument {
   return source.type === 'directory' ? { ...source, path: at(source.path) } : absoluteAuthorities(source, at)
+}
+
+function absoluteStore(store: Configuration['store'], at: (path: string) => string): Configuration['store'] {
+  if (store.kind === 'sqlite') return { ...store, path: at(store.path) }
+  const { password } = store
+  return absoluteFiles(
+    { ...store, ...(password && 'file' in password && { password: { file: at(password.file) } }) },
+    at,
+  )
 }
 
 type Seal = Configuration['seal']

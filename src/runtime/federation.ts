@@ -10,6 +10,7 @@ import type { ConfiguredPeer } from '../core/config-federation.ts'
 import { createFederation, type Federation, type FederationDeps, type Peer } from '../core/federation.ts'
 import type { TrustDomain } from '../protocol/spiffe-id.ts'
 import { DocumentError } from './document-error.ts'
+import { unlessReadOnly } from './unless-read-only.ts'
 
 type BundleReader = Pick<FileReader, 'read'>
 
@@ -42,7 +43,7 @@ export async function startFederation(deps: ConfiguredFederationDeps): Promise<C
     }),
     random: Math.random,
   })
-  await federation.refresh()
+  await unlessReadOnly(deps.telemetry, 'what is kept of federated trust domains', federation.refresh)
   return {
     ...federation,
     prepare,

@@ -6,6 +6,7 @@
 import { stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Configuration } from '../core/config.ts'
+import { type PostgresConfig, storeFiles } from '../core/config-store.ts'
 import { type Finding, findError, findWarning } from '../core/finding.ts'
 import { type Check, concludeCheck, skipCheck } from './doctor.node.ts'
 import { nextKeyFile } from './seal-key.node.ts'
@@ -33,19 +34,31 @@ export async function checkFiles(configFile: string, config: Configuration): Pro
 }
 
 function guardedFiles(configFile: string, { store, seal, admin, listen }: Configuration): readonly GuardedFile[] {
-  const { path } = store
+  const ofStore = store.kind === 'sqlite' ? databaseFiles(store.path) : secretFiles(store)
   const socket = admin.listen.kind === 'unix' ? [admin.listen.path] : []
   const keys = 'file' in seal ? [seal.file, nextKeyFile(seal.file)] : []
   const tls = typeof listen.tls === 'string' ? [] : [listen.tls.key]
   return [
     { path: configFile, what: 'the configuration, which says who gets what,', ...readable },
     ...keys.map((file) => ({ path: file, what: 'the seal key', ...secret })),
-    ...['', '-wal', '-shm'].map((end) => ({ path: `${path}${end}`, what: 'the store', ...secret })),
-    { path: dirname(path), what: 'the folder of the store', ...folder },
+    ...ofStore,
     ...socket.map((file) => ({ path: file, what: 'the admin socket', ...secret })),
     // Many a tool hands certificates to a group.
     ...tls.map((file) => ({ path: file, what: 'the key of listen.tls', forbidden: 0o027, mode: '640' })),
   ]
+}
+
+function databaseFiles(path: string): readonly GuardedFile[] {
+  return [
+    ...['', '-wal', '-shm'].map((end) => ({ path: `${path}${end}`, what: 'the store', ...secret })),
+    { path: dirname(path), what: 'the folder of the store', ...folder },
+  ]
+}
+
+function secretFiles(store: PostgresConfig): readonly GuardedFile[] {
+  const { password, key_file: key } = storeFiles(store)
+  const files = { 'the password of the database': password, 'the key for the database': key }
+  return Object.entries(files).flatMap(([what, path]) => (path === undefined ? [] : [{ path, what, ...secret }]))
 }
 
 /** Undefined where there is none: who needs it says so. */
@@ -74,6 +87,7 @@ const lowShare = 0.05
 
 /** A store that can not be written to issues nothing. */
 export async function checkDisk({ store }: Configuration): Promise<Check> {
+  if (store.kind === 'postgres') return skipCheck('disk', 'the store is on the server of the database')
   const place = dirname(store.path)
   try {
     const { bavail, blocks, bsize } = await statfs(place)

@@ -81,7 +81,7 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
   const kept = { ...deps, ...sources, keys, recordKeys }
   const authorities = openAuthorities(kept)
   await authorities.refresh()
-  const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
+  const writer = await createRecordWriter({ store, chain: () => chain, macKey: recordKeys.macKey, telemetry })
   const parts = { ...kept, authorities, writer }
   const federation = await startFederation({ ...parts, fetchBundle: createFetchBundle(sources) })
   const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain })
@@ -130,6 +130,7 @@ function openAuthorities(kept: Kept): Authorities {
   return createAuthorities({
     ...kept,
     trustDomain: config.trustDomain,
+    publishedSeconds: () => config.outage.documents,
     issuer: () => config.issuer,
     plans: () => ringPlans(config),
     upstream: () => {

@@ -15,7 +15,7 @@ import { problemAnswer } from '../http/problem.ts'
 import { withoutIssuerPath } from '../http/request-path.ts'
 import { credentialsAnswer, credentialsPath, readTargetName } from '../http/routes/credentials.ts'
 import { type DocumentPath, documentFor, isDocumentPath } from '../http/routes/discovery.ts'
-import { livezAnswer, readyzAnswer } from '../http/routes/health.ts'
+import { livezAnswer, readyzAnswer, readyzDocumentsAnswer } from '../http/routes/health.ts'
 import { type HotRoute, svidRoutes } from '../http/routes/svid.ts'
 
 export interface HotLaneDeps {
@@ -101,6 +101,7 @@ async function answerCredentials(deps: LaneDeps, url: string, arrival: Arrival):
 const probes: Readonly<Record<string, (gateway: Gateway) => Answer | Promise<Answer>>> = {
   '/livez': livezAnswer,
   '/readyz': readyzAnswer,
+  '/readyz/documents': readyzDocumentsAnswer,
 }
 
 async function answerProbe({ gateway, write }: LaneDeps, path: string, arrival: Arrival): Promise<void> {

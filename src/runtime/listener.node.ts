@@ -28,7 +28,7 @@ export interface ListenerOptions {
   readonly tls?: TlsMaterial
   /** Whether clients are asked for a certificate, which they need not have. Default true. */
   readonly clientCertificates?: boolean
-  /** Of the unix path. Default 0o666 less the umask. */
+  /** Of the unix path, which another process may have made with another mask. Default 0o666 less the umask. */
   readonly mode?: number
   readonly handle: RequestHandler
   /** What becomes no request. Default: the status alone. */

@@ -39,6 +39,8 @@ export interface ListenersInput extends Omit<AdminDeps, 'status'> {
   readonly now: () => Date
   /** Default: those of {@link AdmissionLimits}. */
   readonly admission?: Partial<AdmissionLimits>
+  /** Of the unix path of `listen`. Default 0o666 less the umask. */
+  readonly publicMode?: number
 }
 
 export interface Listeners {
@@ -62,6 +64,7 @@ export async function openListeners(input: ListenersInput): Promise<Listeners> {
   try {
     const main = await listen({
       address: config.listen.address,
+      ...(input.publicMode !== undefined && { mode: input.publicMode }),
       ...publicHandler(input),
       ...(tls && { tls: tls.current() }),
     })
@@ -181,7 +184,7 @@ function publicHandler(input: ListenersInput): Pick<ListenerOptions, 'handle' | 
 }
 
 /** A process that is busy is alive and ready: a probe that is shed would have it killed, or its share given to others. */
-const probes: ReadonlySet<string> = new Set(['/livez', '/readyz'])
+const probes: ReadonlySet<string> = new Set(['/livez', '/readyz', '/readyz/documents'])
 
 function refuseOverloaded(response: ServerResponse, path: string, requestId: string): void {
   const refusal = new Refusal('overloaded', 'too many requests at once')

@@ -6,6 +6,7 @@
 import { type Document, LineCounter, type Node, parseDocument } from 'yaml'
 import type { Configuration, Diagnostic } from '../core/config.ts'
 import type { ConfiguredPeer } from '../core/config-federation.ts'
+import { storeFiles } from '../core/config-store.ts'
 
 type Path = readonly (string | number)[]
 
@@ -15,9 +16,10 @@ export interface NamedFile {
   readonly path: string
 }
 
-/** Every file that is read while it runs, but for the seal key and the store. */
+/** Every file that is read while it runs, but for the seal key and the file of an SQLite store. */
 export function namedFiles({
   listen,
+  store,
   authorities,
   authenticators,
   federation,
@@ -31,7 +33,8 @@ export function namedFiles({
   const ofTargets = [...targets].flatMap(([name, { document }]) =>
     document.ca_file === undefined ? [] : filesOf(['targets', name], { ca_file: document.ca_file }),
   )
-  return [...tls, ...upstream, ...ofAuthenticators, ...ofTargets, ...federation.flatMap(filesOfPeer)]
+  const ofStore = Object.values(storeFiles(store)).map((path) => ({ at: ['store'], path }))
+  return [...tls, ...ofStore, ...upstream, ...ofAuthenticators, ...ofTargets, ...federation.flatMap(filesOfPeer)]
 }
 
 function filesOfPeer({ trustDomain, bundleFile, endpoint }: ConfiguredPeer): readonly NamedFile[] {

@@ -21,6 +21,8 @@ export interface OpenStore {
   readonly keys: KeyManager & Resealer
   readonly ring: ChangingRing
   readonly recordKeys: RecordKeys
+  /** Whether other processes may have it open. */
+  readonly isShared: boolean
 }
 
 /** @throws {StoreError} @throws {SealKeyError} @throws {SealError} Nothing stays open, and nothing was overwritten */
@@ -29,16 +31,28 @@ export async function openStore(
   { purpose, env }: Pick<ServerSettings, 'env'> & { readonly purpose: StorePurpose },
   randomBytes: (size: number) => Uint8Array,
 ): Promise<OpenStore> {
-  const store = createSqliteStore({ path: config.store.path, trustDomain: config.trustDomain, purpose })
+  const store = await createStore(config, { purpose, env })
   try {
     const storeIsEmpty = await isEmpty(store)
     const ring = createChangingRing(await readSealKeys({ seal: config.seal, env, storeIsEmpty }))
     const keys = createRingKeys({ ring, trustDomain: config.trustDomain, randomBytes })
-    return { store, backUp: store.backUp, keys, ring, recordKeys: await openRecordKeys(store, keys) }
+    const isShared = config.store.kind !== 'sqlite'
+    const { backUp } = store
+    return { store, ...(backUp && { backUp }), keys, ring, recordKeys: await openRecordKeys(store, keys), isShared }
   } catch (error) {
     await store.close()
     throw error
   }
+}
+
+/** What the other kind of store needs is not loaded. */
+async function createStore(
+  { store, trustDomain }: Configuration,
+  { purpose, env }: Pick<ServerSettings, 'env'> & { readonly purpose: StorePurpose },
+): Promise<Store & Partial<Pick<SqliteStore, 'backUp'>>> {
+  if (store.kind === 'sqlite') return createSqliteStore({ path: store.path, trustDomain, purpose })
+  const { createPostgresStore } = await import('../adapters/stores/postgres.node.ts')
+  return createPostgresStore({ ...store, trustDomain, purpose, env })
 }
 
 /** Whether nothing is lost with it. */

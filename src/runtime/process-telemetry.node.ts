@@ -16,15 +16,40 @@ export interface ProcessTelemetry extends ServerDeps {
   readonly flush: () => void
 }
 
-export function createProcessTelemetry({
-  logLevel,
-  logFormat,
-}: Pick<ServerSettings, 'logLevel' | 'logFormat'>): ProcessTelemetry {
+/** @param worker Which of several processes with one log this is. */
+export function createProcessTelemetry(
+  { logLevel, logFormat }: Pick<ServerSettings, 'logLevel' | 'logFormat'>,
+  worker?: number,
+): ProcessTelemetry {
+  const write = (text: string) => void process.stderr.write(text)
   const { log, flush } = createLog({
     level: logLevel,
     format: logFormat,
-    write: (text) => void process.stderr.write(text),
+    write: worker === undefined ? write : (text) => wholeLines(text).forEach(write),
   })
-  const { expose, ...measurements } = createPrometheusMetrics((register) => collectDefaultMetrics({ register }))
-  return { telemetry: { ...measurements, log }, metrics: expose, flush }
+  const { expose, ...measurements } = createPrometheusMetrics(
+    (register) => collectDefaultMetrics({ register }),
+    worker === undefined ? {} : { worker: String(worker) },
+  )
+  const logAs: Telemetry['log'] = (level, message, fields) => log(level, message, { worker, ...fields })
+  return { telemetry: { ...measurements, log: worker === undefined ? log : logAs }, metrics: expose, flush }
+}
+
+/** What a pipe takes at once (PIPE_BUF of Linux): with more, lines of several processes may come to stand in each other. */
+const maxWriteBytes = 4096
+
+/** In pieces that end with a line, each as long as fits; a line that is longer is a piece alone. */
+export function wholeLines(text: string, maxBytes = maxWriteBytes): readonly string[] {
+  const pieces: string[] = []
+  let bytes = maxBytes
+  for (const line of text.match(/[^\n]*\n/g) ?? []) {
+    const more = Buffer.byteLength(line)
+    bytes += more
+    if (bytes > maxBytes) {
+      pieces.push('')
+      bytes = more
+    }
+    pieces.push(`${pieces.pop() ?? ''}${line}`)
+  }
+  return pieces
 }

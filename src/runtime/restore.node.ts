@@ -19,6 +19,7 @@ import {
 import { formatAuthoritySet, readAuthoritySet } from '../core/authority-document.ts'
 import type { Authority } from '../core/authority-plan.ts'
 import type { Configuration } from '../core/config.ts'
+import type { SqliteConfig } from '../core/config-store.ts'
 import { SealError } from '../core/key-manager.ts'
 import { retireRestored } from '../core/restored-authorities.ts'
 import { silentTelemetry } from '../core/telemetry.ts'
@@ -52,7 +53,7 @@ export class RestoreError extends Error {
 
 /** What the configuration and the backup say before anything is done. @throws {RestoreError} and as {@link restoreStore} */
 export async function readRestore({ configFile, backupFile }: Pick<RestoreRequest, 'configFile' | 'backupFile'>) {
-  const config = await loadConfiguration(configFile)
+  const config = inFile(await loadConfiguration(configFile))
   await stat(backupFile)
   const facts = readBackupFacts(backupFile, config.trustDomain)
   await requireEmpty(config)
@@ -82,8 +83,19 @@ export async function restoreStore(request: RestoreRequest): Promise<RestoreRepo
   }
 }
 
+type ConfigurationInFile = Configuration & { readonly store: SqliteConfig }
+
+/** @throws {RestoreError} */
+function inFile(config: Configuration): ConfigurationInFile {
+  const { store } = config
+  if (store.kind === 'sqlite') return { ...config, store }
+  throw new RestoreError(
+    'this store is restored by its own tools: `pg_restore --dbname=URL FILE`. Then start the gateway, prepare and activate new authorities, and revoke the join tokens',
+  )
+}
+
 /** @throws {StoreError} `in_use` where a gateway runs on it */
-async function requireEmpty({ store: { path }, trustDomain }: Configuration): Promise<void> {
+async function requireEmpty({ store: { path }, trustDomain }: ConfigurationInFile): Promise<void> {
   const size = await stat(path).then(
     (found) => found.size,
     () => 0,
@@ -106,7 +118,7 @@ async function settle(request: RestoreRequest, config: Configuration, facts: Bac
     const sequence = await renewAuthorities({ config, opened, sources, keepTrust: request.keepTrust })
     const writer = await createRecordWriter({
       store: opened.store,
-      chain: 'main',
+      chain: () => 'main',
       macKey: opened.recordKeys.macKey,
       telemetry: silentTelemetry,
     })

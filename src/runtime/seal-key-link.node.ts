@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { createRingKeys, sealKeyId } from '../adapters/keys/sealed.ts'
 import type { Configuration } from '../core/config.ts'
+import type { SqliteConfig } from '../core/config-store.ts'
 import { findError } from '../core/finding.ts'
 import { SealError } from '../core/key-manager.ts'
 import { openRecordKeysDocument } from '../core/record-keys.ts'
@@ -25,18 +26,16 @@ export async function checkSealKey(
   env: Readonly<Record<string, string | undefined>>,
   inUse: unknown,
 ): Promise<Check> {
-  const { seal } = config
+  const { seal, store } = config
   const where = 'file' in seal ? seal.file : `the variable ${seal.env}`
-  const isThere = await stat(config.store.path).then(
-    ({ size }) => size > 0,
-    () => false,
-  )
-  if (!isThere) return skipCheck(name, 'there is no store yet')
+  if (store.kind === 'sqlite' && !(await isThere(store.path))) return skipCheck(name, 'there is no store yet')
   if ('env' in seal && (env[seal.env] ?? '') === '') return skipCheck(name, `${where} is not set where this runs`)
   try {
     const keys = await readSealKeys({ seal, env, storeIsEmpty: false })
     if (typeof inUse === 'string') return compare(where, keys, inUse)
-    if (await openStored(config, keys)) return concludeCheck(name, `${where} opens the store`, [])
+    if (store.kind === 'postgres')
+      return skipCheck(name, 'the gateway does not run, and its database is not opened for this')
+    if (await openStored(store, config.trustDomain, keys)) return concludeCheck(name, `${where} opens the store`, [])
     return skipCheck(name, 'there is nothing in the store yet that it could open')
   } catch (error) {
     if (error instanceof SealKeyError)
@@ -45,6 +44,13 @@ export async function checkSealKey(
       return concludeCheck(name, where, [findError('seal_key_other', `${where} does not open the store`, bringBack)])
     return skipCheck(name, `the store can not be looked at: ${(error as Error).message}`)
   }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    ({ size }) => size > 0,
+    () => false,
+  )
 }
 
 function compare(where: string, { seals }: SealKeys, inUse: string): Check {
@@ -57,7 +63,7 @@ function compare(where: string, { seals }: SealKeys, inUse: string): Check {
  * Whether there was something to open. Without a lock, and without touching a file: what is not yet in the database
  * itself is not seen.
  */
-async function openStored({ store: { path }, trustDomain }: Configuration, sealKeys: SealKeys): Promise<boolean> {
+async function openStored({ path }: SqliteConfig, trustDomain: string, sealKeys: SealKeys): Promise<boolean> {
   const url = pathToFileURL(path)
   url.search = 'immutable=1'
   using db = new DatabaseSync(url, { readOnly: true })

@@ -26,6 +26,8 @@ import type { ChangingRing } from './seal-ring.node.ts'
 export interface SealRotationDeps extends ResealDeps {
   readonly seal: Configuration['seal']
   readonly ring: ChangingRing
+  /** Other processes open the store, with a key that only the configuration can give them. */
+  readonly isShared: boolean
   readonly writer: Pick<RecordWriter, 'append'>
   readonly now: () => Date
   /** Resolves after so many milliseconds. */
@@ -45,7 +47,7 @@ export function createSealRotation(deps: SealRotationDeps): SealRotation {
       if (underWay) throw conflict('a rotation is under way')
       underWay = true
       try {
-        return await ('file' in deps.seal && deps.seal.also === undefined
+        return await ('file' in deps.seal && deps.seal.also === undefined && !deps.isShared
           ? rotateFile(deps, deps.seal.file, requestId)
           : adoptConfigured(deps, requestId))
       } finally {

@@ -12,7 +12,6 @@ import type { ConnectUpstream } from '../adapters/http-client.ts'
 import { createJoinEqual } from '../adapters/join-equal.ts'
 import { createUpstreamFiles } from '../adapters/keys/upstream-files.ts'
 import { measureStore } from '../adapters/stores/measured-store.ts'
-import { createRecordWriter } from '../adapters/stores/record-writer.ts'
 import { type Authorities, createAuthorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
 import { createExplainer } from '../core/explainer.ts'
@@ -20,7 +19,6 @@ import { createGateway, type Gateway } from '../core/gateway.ts'
 import { formatListenAddress } from '../core/listen-address.ts'
 import { createOperator } from '../core/operator.ts'
 import { createRecordKeeper } from '../core/record-keeper.ts'
-import { createRecords } from '../core/records.ts'
 import { createRefusalLimiter } from '../core/refusal-limiter.ts'
 import { createSecretChanges } from '../core/secret-changes.ts'
 import type { Telemetry } from '../core/telemetry.ts'
@@ -36,6 +34,7 @@ import { keepCountedRefusals } from './counted-refusals.ts'
 import { describeError } from './describe-error.ts'
 import { type ConfiguredFederation, startFederation } from './federation.ts'
 import { type Listeners, openListeners } from './listeners.node.ts'
+import { openRecords } from './open-records.node.ts'
 import { type OpenStore, openStore } from './open-store.node.ts'
 import { createRandomPool } from './random-pool.ts'
 import { createReload, reportConfiguration } from './reload.node.ts'
@@ -43,12 +42,17 @@ import { ringPlans } from './ring-plans.ts'
 import { createSealRotation } from './seal-rotation.node.ts'
 import type { ServerSettings } from './settings.ts'
 import { createNodeSyncs } from './sync.node.ts'
+import { unlessReadOnly } from './unless-read-only.ts'
 
 export interface ServerDeps {
   readonly telemetry: Telemetry
   readonly metrics: AdminDeps['metrics']
   /** Default: those of {@link AdmissionLimits}. */
   readonly admission?: Partial<AdmissionLimits>
+  /** An operator had this process reload. */
+  readonly reloaded?: () => void
+  /** Of the unix path of `listen`, where another process makes it. */
+  readonly publicMode?: number
 }
 
 export interface RunningServer {
@@ -68,11 +72,11 @@ interface Sources {
 }
 
 const refreshMs = 5_000
+/** What is signed with is good for a minute: after an outage it is to be read again at once. */
+const retryMs = 1_000
 const pollMs = 1_000
 const syncMs = 1_000
-const headMs = 60_000
 const stopDeadlineMs = 20_000
-const chain = 'main'
 
 /**
  * @throws {ConfigurationError} @throws {DocumentError} @throws {StoreError} @throws {SealKeyError} @throws {SealError}
@@ -110,14 +114,19 @@ interface Parts extends ServerDeps {
 }
 
 async function assemble(parts: Parts): Promise<RunningServer> {
-  const { settings, config, opened, sources, started, telemetry, metrics, admission } = parts
-  const { recordKeys } = opened
+  const { settings, config, opened, sources, started, telemetry, metrics, admission, reloaded, publicMode } = parts
   const store = measureStore(opened.store, { telemetry, monotonicMs: sources.monotonicMs })
   let holder: ConfigurationHolder | undefined
   const authorities = createNodeAuthorities(parts, () => holder?.configured().config ?? config)
-  await authorities.refresh()
-  const writer = await createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry })
-  started.defer(writer.close)
+  await unlessReadOnly(telemetry, 'the rotation of authorities', authorities.refresh)
+  const recorded = await openRecords({
+    ...sources,
+    opened: { ...opened, store },
+    telemetry,
+    trustDomain: config.trustDomain,
+  })
+  const { writer, records } = recorded
+  started.defer(recorded.close)
   const federation = await startFederation({
     ...sources,
     config,
@@ -170,7 +179,6 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     bundleOf: federation.bundleOf,
     telemetry,
   })
-  const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain: config.trustDomain })
   const listeners = await openListeners({
     ...sources,
     config,
@@ -194,19 +202,24 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     telemetry,
     metrics,
     authorities,
-    reload: reload.run,
+    reload: async (requestId) => {
+      const outcome = await reload.run(requestId)
+      reloaded?.()
+      return outcome
+    },
     ...(admission && { admission }),
+    ...(publicMode !== undefined && { publicMode }),
   })
   started.defer(() => listeners.close(0))
   const keepCounts = (all: boolean) => keepCountedRefusals(limiter, writer, sources.now(), all)
   const tasks: readonly Task[] = [
-    { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
+    { name: 'authorities', everyMs: refreshMs, retryMs, run: authorities.refresh },
     { name: 'federation', everyMs: refreshMs, run: federation.refresh },
     { name: 'polls of bundles', everyMs: pollMs, run: async () => void federation.poll() },
     { name: 'syncs', everyMs: syncMs, run: async () => syncs.tick() },
     { name: 'tls', everyMs: refreshMs, run: listeners.refreshTls },
     { name: 'counted refusals', everyMs: refreshMs, run: () => keepCounts(false) },
-    { name: 'head of the records', everyMs: headMs, run: records.signHeads },
+    ...recorded.tasks,
   ]
   const clockwork = startClockwork(tasks, telemetry)
   started.defer(clockwork.close)
@@ -233,7 +246,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       await orLog('keeping the counted refusals', () => keepCounts(true))
       await orLog('signing the head of the records', records.signHeads)
       await exchangeAtCloud.close()
-      await writer.close()
+      await orLog('closing the records', recorded.close)
       await holder?.close()
       await store.close()
       telemetry.log('info', 'stopped')
@@ -264,6 +277,7 @@ export function createNodeAuthorities(
     keys: opened.keys,
     telemetry,
     trustDomain: config.trustDomain,
+    publishedSeconds: () => current().outage.documents,
     issuer: () => current().issuer,
     plans: () => ringPlans(current()),
     upstream: () => {

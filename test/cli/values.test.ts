@@ -7,6 +7,7 @@ import {
   parsePort,
   parseServerUrl,
   parseTime,
+  parseWorkers,
 } from '../../src/cli/values.ts'
 
 const now = new Date('2026-11-23T02:05:00Z')
@@ -81,4 +82,15 @@ test('collects what is given again and again', () => {
   expect(collect('b', collect('a', undefined))).toEqual(['a', 'b'])
   expect(collectPairs('c=d=e', collectPairs('a=b', undefined))).toEqual({ a: 'b', c: 'd=e' })
   expect(() => collectPairs('=b', {})).toThrow(invalid)
+})
+
+test.each([
+  ['1', 1],
+  ['64', 64],
+])('%s workers', (text, count) => {
+  expect(parseWorkers(text)).toBe(count)
+})
+
+test.each(['0', '65', '1.5', '-1', '', 'auto', '007'])('%s is no number of workers', (text) => {
+  expect(() => parseWorkers(text)).toThrow('expected a number of processes from 1 to 64.')
 })

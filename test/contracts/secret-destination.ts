@@ -181,8 +181,12 @@ export function destinationContract(under: DestinationUnderTest): void {
     describe('whose it is', () => {
       test('what is not ours is neither written nor removed', async () => {
         there.edit('by-hand', 'precious')
-        for (const attempt of [write(pushOf('by-hand', 's3cret')), destination.remove('by-hand', owner, turnOf())]) {
-          expect(await failureOf(attempt)).toMatchObject({ kind: 'conflict', code: 'not_owned' })
+        const attempts = [
+          () => write(pushOf('by-hand', 's3cret')),
+          () => destination.remove('by-hand', owner, turnOf()),
+        ]
+        for (const attempt of attempts) {
+          expect(await failureOf(attempt())).toMatchObject({ kind: 'conflict', code: 'not_owned' })
         }
         expect(writes()).toEqual([])
         expect(there.read('by-hand')).toBe('precious')

@@ -138,6 +138,31 @@ describe('how old a snapshot may be', () => {
     expect(() => world.authorities.current()).toThrow(refusal('no_authority'))
   })
 
+  test('what it publishes stays for as long as the configuration says, and no longer', async () => {
+    const world = await unreadable(86_400)
+    expect(world.authorities.published().bundle.body.length).toBeGreaterThan(0)
+    world.pass(0.001)
+    expect(() => world.authorities.published()).toThrow(refusal('no_authority'))
+  })
+
+  test('a copy of the store that lags behind is not taken, and neither is it written over', async () => {
+    const world = await running()
+    const copy = world.store.backUp()
+    world.pass(slot)
+    await world.authorities.refresh()
+    const newest = world.authorities.current()
+    const present = world.store.backUp()
+    world.store.restore(copy)
+    world.store.beforeWrite = () => {
+      throw new StoreError('read_only', 'a standby')
+    }
+    await expect(world.authorities.refresh()).rejects.toMatchObject({ code: 'read_only' })
+    expect(world.authorities.current()).toBe(newest)
+    world.store.restore(present)
+    await world.authorities.refresh()
+    expect(world.authorities.current()).toBe(newest)
+  })
+
   test('the clock that may jump has no say in it', async () => {
     const world = await running()
     world.now = new Date(world.now.getTime() + 3_600_000)

@@ -28,7 +28,7 @@ async function open(): Promise<void> {
   store = createSqliteStore({ path: directory.file('a.db'), trustDomain })
   const recordKeys = await openRecordKeys(store, keys)
   const create = (chain: string) =>
-    createRecordWriter({ store, chain, macKey: recordKeys.macKey, telemetry: silentTelemetry })
+    createRecordWriter({ store, chain: () => chain, macKey: recordKeys.macKey, telemetry: silentTelemetry })
   writers = { a: await create('a'), b: await create('b') }
   records = createRecords({ store, writer: writers.a, keys: recordKeys, trustDomain, now: () => now })
 }
@@ -132,7 +132,12 @@ test('following finds what comes after, of chains that are new as well', async (
   expect(start.items).toEqual([])
   expect((await records.follow({ limit: 10, after: start.position })).items).toEqual([])
   const recordKeys = await openRecordKeys(store, keys)
-  const late = await createRecordWriter({ store, chain: 'c', macKey: recordKeys.macKey, telemetry: silentTelemetry })
+  const late = await createRecordWriter({
+    store,
+    chain: () => 'c',
+    macKey: recordKeys.macKey,
+    telemetry: silentTelemetry,
+  })
   await late.append([entry(5)])
   await writers.a.append([entry(6)])
   const next = await records.follow({ limit: 10, after: start.position })

@@ -175,6 +175,13 @@ describe('health', () => {
     expect((await ask('/livez')).status).toBe(200)
   })
 
+  test('it can serve documents while it can not issue', async () => {
+    const { ask, gateway } = createFailing(new Refusal('store_unavailable', secret))
+    expect((await ask('/readyz/documents')).status).toBe(503)
+    vi.spyOn(gateway, 'published').mockReturnValue({} as ReturnType<typeof gateway.published>)
+    expect([(await ask('/readyz')).status, (await ask('/readyz/documents')).status]).toEqual([503, 200])
+  })
+
   test('a refused configuration is shown, and does not make it unready', async () => {
     const { ask, gateway } = createFailing(undefined)
     vi.spyOn(gateway, 'ready').mockResolvedValue()

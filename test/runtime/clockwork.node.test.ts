@@ -53,3 +53,22 @@ test('one that fails is logged and runs again, and the others run on', async () 
   })
   await clockwork.close()
 })
+
+test('one that fails for the same reason again is logged once, sooner tried again, and said to work again', async () => {
+  const telemetry = createTelemetryLog()
+  const outcomes = ['no disk', 'no disk', 'no network', undefined, undefined, 'no disk']
+  const run = vi.fn(async () => {
+    const problem = outcomes.shift()
+    if (problem !== undefined) throw new Error(problem)
+  })
+  const clockwork = startClockwork([{ name: 'a', everyMs: 100, retryMs: 10, run }], telemetry)
+  await vi.advanceTimersByTimeAsync(100 + 10 + 10 + 10 + 100 + 100)
+  expect(run).toHaveBeenCalledTimes(6)
+  expect(telemetry.lines.map(({ name, fields }) => [name, fields?.['error']])).toEqual([
+    ['error', 'no disk'],
+    ['error', 'no network'],
+    ['info', undefined],
+    ['error', 'no disk'],
+  ])
+  await clockwork.close()
+})

@@ -59,6 +59,7 @@ async function rotate(folder: string, step: Step = () => {}) {
       store: stepped,
       keys,
       ring,
+      isShared: false,
       seal: sealOf(folder),
       writer: {
         append: before('record', async (more: readonly RecordEntry[]) => {
@@ -159,6 +160,7 @@ describe('without a file that can be written', () => {
       store,
       keys,
       ring,
+      isShared: false,
       seal: { env: 'NEW', also: [{ env: 'OLD' }] },
       writer: { append: async () => 'stored' },
       now: () => new Date(),

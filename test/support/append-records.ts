@@ -8,7 +8,7 @@ import { testMacKey } from './record-chain.ts'
 const [path = '', first = '0', callers = '8'] = process.argv.slice(2)
 const store = createSqliteStore({ path, trustDomain: 'example.org' })
 const macKey = createMacKey(testMacKey)
-const writer = await createRecordWriter({ store, chain: 'main', macKey, telemetry: silentTelemetry })
+const writer = await createRecordWriter({ store, chain: () => 'main', macKey, telemetry: silentTelemetry })
 let next = Number(first)
 
 async function appendForever(): Promise<void> {

@@ -81,6 +81,7 @@ export function createTestAuthorities(input: TestAuthoritiesInput = {}): TestAut
       trustDomain: parseTrustDomain(trustDomain),
       randomBytes,
       telemetry: { ...silentTelemetry, ...input.telemetry, log },
+      publishedSeconds: () => 86_400,
       issuer: () => world.issuer,
       plans: () => world.plans,
       upstream: () => world.upstream,

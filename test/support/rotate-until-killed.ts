@@ -34,6 +34,7 @@ const rotation = createSealRotation({
   store: { ...store, readDocument: stepped(store.readDocument), writeDocument: stepped(store.writeDocument) },
   keys,
   ring,
+  isShared: false,
   seal,
   writer: { append: stepped(async () => 'stored' as const) },
   now: () => new Date(),

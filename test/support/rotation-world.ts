@@ -125,6 +125,7 @@ export async function createWorld(options: WorldOptions) {
       trustDomain,
       randomBytes,
       telemetry: silentTelemetry,
+      publishedSeconds: () => 86_400,
       issuer: () => 'https://id.example.org',
       plans: () => plans,
       upstream: () => undefined,

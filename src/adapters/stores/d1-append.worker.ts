@@ -8,7 +8,8 @@ import type { DocumentChange, JoinTokenSpend, RecordBatch } from '../../core/sto
 import { StoreError } from '../../core/store.ts'
 import { formatHex } from '../../protocol/encoding.ts'
 import { type D1Statement, type D1Tables, isUnmetCondition, requireOneChange } from './d1-tables.worker.ts'
-import { documentStatements, removedKey } from './sqlite-documents.ts'
+import { removedKey } from './document-names.ts'
+import { documentStatements } from './sqlite-documents.ts'
 import { recordStatements, spansOf } from './sqlite-records.ts'
 import { number, text } from './sqlite-tables.ts'
 

@@ -5,18 +5,24 @@
  * @module
  */
 import type { KeyObject } from 'node:crypto'
-import type { AppendOutcome, RecordWriter } from '../../core/audit.ts'
+import type { AppendOutcome, RecordWriter, WriterHead } from '../../core/audit.ts'
 import { formatRecord, type RecordEntry } from '../../core/record.ts'
 import { type ChainEnd, chainStart, linkRecord } from '../../core/record-chain.ts'
 import { Refusal } from '../../core/refusal.ts'
-import type { DocumentChange, JoinTokenSpend, Store, StoredRecord } from '../../core/store.ts'
+import {
+  type DocumentChange,
+  type JoinTokenSpend,
+  type Store,
+  type StoredRecord,
+  StoreError,
+} from '../../core/store.ts'
 import type { Telemetry } from '../../core/telemetry.ts'
 import { describe } from './sqlite-database.ts'
 
 export interface RecordWriterDeps {
   readonly store: Store
-  /** Name of the chain: one writer has it at a time. */
-  readonly chain: string
+  /** Name of the chain: one writer has it at a time. Undefined while there is none to write to. */
+  readonly chain: () => string | undefined
   readonly macKey: KeyObject
   readonly telemetry: Telemetry
   /** Runs `flush` when the present turn is over. Default `setImmediate`. */
@@ -111,15 +117,26 @@ function batchSize(waiting: readonly Waiting[]): number {
 
 type ChainAppender = Awaited<ReturnType<typeof openChain>>
 
+/** Writes that are tried again because another writer had the chain, or an earlier one of ours was kept after all. */
+const maxConflicts = 3
+
 /** Knows where the chain ends, and asks the store whenever that is in doubt. */
 async function openChain(deps: RecordWriterDeps) {
-  const { store, chain, macKey } = deps
-  let end = await readEnd(store, chain)
+  const { store, macKey } = deps
+  const first = deps.chain()
+  let end: WriterHead = { chain: first ?? '', ...chainStart }
   let inDoubt = false
-  await warnWhenCutOff(deps, end)
+  if (first !== undefined) end = await findEnd(deps, first, undefined)
 
+  /** Where the chain goes on, which the lease may have moved to another one. */
+  const goOn = async (): Promise<void> => {
+    const chain = deps.chain()
+    if (chain === undefined) throw new StoreError('unavailable', 'there is no chain of records to write to yet')
+    if (inDoubt || chain !== end.chain) end = await findEnd(deps, chain, end)
+    inDoubt = true
+  }
   const appendAll = async (callers: readonly Waiting[]) => {
-    const records = linkAll(macKey, chain, end, callers)
+    const records = linkAll(macKey, end, callers)
     const spending = callers.filter((caller) => caller.spend !== undefined)
     const changing = callers.filter((caller) => caller.change !== undefined)
     const failed = await store.appendRecords({
@@ -134,16 +151,26 @@ async function openChain(deps: RecordWriterDeps) {
       return new Map(outdated.map((index) => [changing[index - spending.length], 'outdated' as const]))
     return new Map(failed.map((index) => [spending[index], 'spent' as const]))
   }
+  /** Of a batch whose numbers are taken nothing was kept. */
+  const appendBehindOthers = async (callers: readonly Waiting[]) => {
+    for (let conflicts = 1; ; conflicts++) {
+      try {
+        return await appendAll(callers)
+      } catch (error) {
+        if (!(error instanceof StoreError) || error.code !== 'conflict' || conflicts === maxConflicts) throw error
+        await goOn()
+      }
+    }
+  }
   return {
-    head: () => ({ chain, sequence: end.sequence, mac: end.mac }),
+    head: () => end,
     /** Answers the callers of whom nothing was kept, and why; everything of the others is durable. */
     write: async (batch: readonly Waiting[]): Promise<ReadonlyMap<Waiting | undefined, AppendOutcome>> => {
-      if (inDoubt) end = await readEnd(store, chain)
-      inDoubt = true
+      await goOn()
       const left = new Map<Waiting | undefined, AppendOutcome>()
       let callers = batch
       while (callers.length > 0) {
-        const failed = await appendAll(callers)
+        const failed = await appendBehindOthers(callers)
         if (failed.size === 0) break
         for (const [caller, outcome] of failed) left.set(caller, outcome)
         callers = callers.filter((caller) => !failed.has(caller))
@@ -154,6 +181,24 @@ async function openChain(deps: RecordWriterDeps) {
   }
 }
 
+/**
+ * What was durable and is gone, as after a fail-over to a copy that had not got it, leaves a gap in the numbers: a chain
+ * that went on from where the copy ends would hide it.
+ */
+async function findEnd(deps: RecordWriterDeps, chain: string, known: WriterHead | undefined): Promise<WriterHead> {
+  const { sequence, mac } = await readEnd(deps.store, chain)
+  if (known?.chain === chain && sequence < known.sequence) {
+    deps.telemetry.log('error', 'records are missing: the store has lost the last ones of the chain', {
+      chain,
+      kept: known.sequence,
+      found: sequence,
+    })
+    return known
+  }
+  if (known?.chain !== chain) await warnWhenCutOff(deps, chain, sequence)
+  return { chain, sequence, mac }
+}
+
 /** Where all records were pruned, the chain goes on from the checkpoint. */
 async function readEnd(store: Store, chain: string): Promise<ChainEnd> {
   const last = await store.lastRecord(chain)
@@ -162,13 +207,18 @@ async function readEnd(store: Store, chain: string): Promise<ChainEnd> {
   return oldest?.kind === 'checkpoint' ? oldest : chainStart
 }
 
-async function warnWhenCutOff({ store, chain, telemetry }: RecordWriterDeps, end: ChainEnd): Promise<void> {
+async function warnWhenCutOff(
+  { store, telemetry }: RecordWriterDeps,
+  chain: string,
+  lastSequence: number,
+): Promise<void> {
   const [head] = await store.readHeads({ chain, newestFirst: true, limit: 1 })
-  if (head && head.sequence > end.sequence)
+  if (head && head.sequence > lastSequence)
     telemetry.log('error', 'records are missing: the chain ends before its last signed head', { chain })
 }
 
-function linkAll(macKey: KeyObject, chain: string, from: ChainEnd, callers: readonly Waiting[]): StoredRecord[] {
+function linkAll(macKey: KeyObject, from: WriterHead, callers: readonly Waiting[]): StoredRecord[] {
+  const { chain } = from
   let previousMac = from.mac
   let sequence = from.sequence
   return callers.flatMap(({ entries }) =>

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DocumentChange, DocumentQuery, Store, StoredDocument } from '../../core/store.ts'
+import { lastCharacter, removedKey } from './document-names.ts'
 import type { Row } from './sqlite-database.ts'
 import { number, operation, type Tables, text } from './sqlite-tables.ts'
 
@@ -22,9 +23,6 @@ export const documentStatements = {
   remember: `INSERT INTO meta (trust_domain, name, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
        SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))`,
 } as const
-
-/** Above every character of a name. */
-const lastCharacter = '\u{10ffff}'
 
 /** The parameters of a list behind the trust domain. */
 export function listValues({ prefix, after = '', limit = -1 }: DocumentQuery) {
@@ -72,9 +70,4 @@ export function createDocumentChanger({ db, trustDomain }: Tables): (change: Doc
     remember.run(trustDomain, removedKey(name), String(expected))
     return true
   }
-}
-
-/** In `meta`. The folder of a name is what stands up to its first slash. */
-export function removedKey(name: string): string {
-  return `removed:${name.slice(0, name.indexOf('/') + 1) || name}`
 }

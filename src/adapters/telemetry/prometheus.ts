@@ -38,9 +38,16 @@ interface Sample {
 
 const none: Fields = {}
 
-/** @param defaults Adds metrics of the process itself to the registry. */
-export function createPrometheusMetrics(defaults: (register: Registry) => void): PrometheusMetrics {
+/**
+ * @param defaults Adds metrics of the process itself to the registry.
+ * @param labels Of every series, such as which of several processes it is.
+ */
+export function createPrometheusMetrics(
+  defaults: (register: Registry) => void,
+  labels: Readonly<Record<string, string>> = {},
+): PrometheusMetrics {
   const register = new Registry()
+  register.setDefaultLabels(labels)
   defaults(register)
   const sums = new Map<MetricName, Series<Sum>>()
   const distributions = new Map<
@@ -116,4 +123,16 @@ function bucketsOf(
     { metricName: `${name}_sum`, labels, value: sum },
     { metricName: `${name}_count`, labels, value: total },
   ]
+}
+
+/** The texts of several processes, whose labels tell their series apart, as one: each metric with its help and kind once. */
+export function mergeExpositions(texts: readonly string[]): string {
+  const families = new Map<string, { readonly head: string; readonly series: string[] }>()
+  for (const family of texts.flatMap((text) => text.split(/\n+(?=# HELP )/))) {
+    const [help = '', type = '', ...series] = family.trimEnd().split('\n')
+    const known = families.get(help) ?? { head: `${help}\n${type}`, series: [] }
+    known.series.push(...series)
+    families.set(help, known)
+  }
+  return [...families.values()].map(({ head, series }) => `${[head, ...series].join('\n')}\n`).join('\n')
 }

@@ -261,5 +261,19 @@ problem details.`,
         never: ['overloaded'],
       },
     },
+    '/readyz/documents': {
+      get: {
+        id: 'readyzDocuments',
+        summary: 'Whether discovery, keys and bundles are served, which goes on while the store is away',
+        tag: 'health',
+        asked: 'everybody',
+        answers: [
+          ...svidJson(readyzDocument, 'They are.'),
+          { status: 503, description: 'They are not.', content: json(unreadyDocument) },
+        ],
+        refusals: [],
+        never: ['overloaded'],
+      },
+    },
   },
 }

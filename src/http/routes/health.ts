@@ -1,5 +1,6 @@
 /**
- * `/livez`: the process is up. `/readyz`: it can issue right now.
+ * `/livez`: the process is up. `/readyz`: it can issue right now. `/readyz/documents`: it can serve what verifiers fetch,
+ * which it goes on to do while the store is away.
  *
  * @module
  */
@@ -12,16 +13,27 @@ export function livezAnswer(): Answer {
   return jsonAnswer({ status: 'ok' } satisfies LivezDocument)
 }
 
-type HealthGateway = Pick<Gateway, 'ready' | 'configurationRefused'>
+type HealthGateway = Pick<Gateway, 'ready' | 'published' | 'configurationRefused'>
 
 /**
  * Says which part is not ready, and no more: details are on the admin socket. A refused document does not make it
  * unready, as the one before it serves on.
  */
-export async function readyzAnswer(gateway: HealthGateway): Promise<Answer> {
+export function readyzAnswer(gateway: HealthGateway): Promise<Answer> {
+  return readiness(gateway, gateway.ready)
+}
+
+export function readyzDocumentsAnswer(gateway: HealthGateway): Promise<Answer> {
+  return readiness(gateway, async () => void gateway.published())
+}
+
+async function readiness(
+  gateway: Pick<HealthGateway, 'configurationRefused'>,
+  check: () => Promise<void>,
+): Promise<Answer> {
   const configuration = gateway.configurationRefused() ? 'refused' : 'current'
   try {
-    await gateway.ready()
+    await check()
     return jsonAnswer({ status: 'ok', configuration } satisfies ReadyzDocument)
   } catch (error) {
     const { code } = refusalOf(error)

@@ -20,7 +20,8 @@ const time = z.iso.datetime({ offset: true })
 
 export const recordQuery = z.strictObject({
   ...listQuery,
-  after: z.string().min(1).max(4096).optional(),
+  /** Of 400 chains and more. */
+  after: z.string().min(1).max(12_000).optional(),
   order: z.enum(['oldest', 'newest']).default('oldest'),
   /** `1` with no `after`: nothing but the position to go on from. */
   follow: z.literal('1').optional(),

@@ -4,7 +4,8 @@ import { createSqliteStore } from '../../../src/adapters/stores/sqlite.node.ts'
 import type { RecordEntry } from '../../../src/core/record.ts'
 import { type RecordBatch, type Store, StoreError } from '../../../src/core/store.ts'
 import { silentTelemetry, type Telemetry } from '../../../src/core/telemetry.ts'
-import { headOf, macKey, verifyRecords } from '../../support/record-chain.ts'
+import { createTelemetryLog } from '../../support/fake-upstream.ts'
+import { findingsOf, headOf, macKey, verifyRecords } from '../../support/record-chain.ts'
 import { makeStoreDirectory } from '../../support/store-directory.ts'
 
 const noon = new Date('2026-01-01T12:00:00.000Z')
@@ -36,7 +37,7 @@ const createWriter = (change: Partial<RecordWriterDeps> = {}) =>
         return interfere(batch, () => store.appendRecords(batch))
       },
     },
-    chain: 'main',
+    chain: () => 'main',
     macKey,
     telemetry: silentTelemetry,
     ...change,
@@ -159,13 +160,42 @@ describe('a write that fails', () => {
     expect(await isWhole()).toBe(true)
   })
 
-  test('because somebody else wrote in the chain is made good by the next', async () => {
+  test('because somebody else wrote in the chain is tried again behind that', async () => {
     const [one, two] = [await createWriter(), await createWriter()]
     await one.append([entry('a')])
-    await expect(two.append([entry('b')])).rejects.toMatchObject({ code: 'store_unavailable' })
-    await two.append([entry('c')])
-    expect(await storedIds()).toEqual(['a', 'c'])
+    expect(await two.append([entry('b')])).toBe('stored')
+    expect(await one.append([entry('c')])).toBe('stored')
+    expect(await storedIds()).toEqual(['a', 'b', 'c'])
     expect(await isWhole()).toBe(true)
+  })
+
+  test('because somebody else always is faster is given up', async () => {
+    const writer = await createWriter()
+    interfere = () => Promise.reject(new StoreError('conflict', 'the store has an entry of that key'))
+    await expect(writer.append([entry('a')])).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(batches).toHaveLength(3)
+  })
+
+  test('after which the store has lost records leaves their numbers free, so that it is seen', async () => {
+    const log = createTelemetryLog()
+    let isLosing = false
+    const losing: Store = {
+      ...store,
+      appendRecords: (batch) => (isLosing ? Promise.reject(full) : store.appendRecords(batch)),
+      lastRecord: async () => (await stored())[0],
+    }
+    const writer = await createWriter({ telemetry: log, store: losing })
+    await writer.append(range(3).map(entry))
+    isLosing = true
+    await expect(writer.append([entry('b')])).rejects.toThrow()
+    isLosing = false
+    await writer.append([entry('c')])
+    expect((await stored()).map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4])
+    const lost = (await stored()).filter(({ sequence }) => sequence !== 2 && sequence !== 3)
+    expect(findingsOf(await verifyRecords(lost))).toEqual(['missing 2-3'])
+    expect(log.lines).toContainEqual(
+      expect.objectContaining({ name: 'error', fields: { chain: 'main', kept: 3, found: 1 } }),
+    )
   })
 
   test('is failing until one succeeds', async () => {
@@ -217,6 +247,33 @@ describe('a writer that starts', () => {
     const lines: string[] = []
     await createWriter({ telemetry: { ...silentTelemetry, log: (level) => void lines.push(level) } })
     expect(lines).toEqual(['error'])
+  })
+})
+
+describe('the chain of a writer', () => {
+  test('may be another one from one turn to the next, and goes on where that ends', async () => {
+    let chain = 'a'
+    const writer = await createWriter({ chain: () => chain })
+    await writer.append([entry('1')])
+    chain = 'b'
+    await writer.append([entry('2')])
+    chain = 'a'
+    await writer.append([entry('3'), entry('4')])
+    expect(writer.head()).toMatchObject({ chain: 'a', sequence: 3 })
+    const inA = await store.readRecords({ chain: 'a', limit: 10 })
+    expect((await verifyRecords(inA, [], { chain: 'a' })).findingsCount).toBe(0)
+    expect(inA).toHaveLength(3)
+    expect(await store.readRecords({ chain: 'b', limit: 10 })).toHaveLength(1)
+  })
+
+  test('may not be known yet: then requests are refused', async () => {
+    let chain: string | undefined
+    const writer = await createWriter({ chain: () => chain })
+    await expect(writer.append([entry('1')])).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(writer.head().sequence).toBe(0)
+    chain = 'main'
+    expect(await writer.append([entry('2')])).toBe('stored')
+    expect(await storedIds()).toEqual(['2'])
   })
 })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createPrometheusMetrics } from '../../../src/adapters/telemetry/prometheus.ts'
+import { createPrometheusMetrics, mergeExpositions } from '../../../src/adapters/telemetry/prometheus.ts'
 import { metrics } from '../../../src/core/telemetry.ts'
 
 const registry = () => createPrometheusMetrics(() => {})
@@ -81,4 +81,24 @@ test.each([
   ['others', { operation: 'jwt_svid', reason: 'x' }],
 ])('a bug that gives %s of the labels is told', (_, labels) => {
   expect(() => registry().count('apostille_refusals_total', labels)).toThrow('expected the labels operation, code')
+})
+
+test('texts of several processes become one: each metric once, with the series of all of them', async () => {
+  const texts = await Promise.all(
+    ['1', '2'].map(async (worker) => {
+      const metrics = createPrometheusMetrics(() => {}, { worker })
+      metrics.count('apostille_issued_total', { operation: 'jwt_svid' }, Number(worker))
+      metrics.observe('apostille_store_commit_records', 3)
+      return (await metrics.expose()).body
+    }),
+  )
+  const merged = mergeExpositions(texts)
+  expect(merged.split('\n').filter((line) => line.includes('apostille_issued_total'))).toEqual([
+    '# HELP apostille_issued_total Credentials issued, by operation.',
+    '# TYPE apostille_issued_total counter',
+    'apostille_issued_total{operation="jwt_svid",worker="1"} 1',
+    'apostille_issued_total{operation="jwt_svid",worker="2"} 2',
+  ])
+  expect(merged.match(/^apostille_store_commit_records_count/gm)).toHaveLength(2)
+  expect(merged).not.toMatch(/\n\n\n/)
 })

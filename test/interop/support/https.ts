@@ -1,5 +1,5 @@
 /**
- * One HTTPS request, with the authorities and the client certificate that a test wants.
+ * One HTTP or HTTPS request, with the authorities and the client certificate that a test wants.
  *
  * @module
  */
@@ -51,12 +51,16 @@ export async function ask(url: string, wanted: Wanted = {}): Promise<Got> {
     },
   }
   const answered = Promise.withResolvers<Got>()
-  const request = (socketPath === undefined ? httpsRequest : httpRequest)(url, options, (response) => {
-    text(response).then((content) => {
-      const { statusCode = 0, headers: received } = response
-      answered.resolve({ status: statusCode, headers: received, text: content, json: parse(content) })
-    }, answered.reject)
-  })
+  const request = (socketPath === undefined && url.startsWith('https:') ? httpsRequest : httpRequest)(
+    url,
+    options,
+    (response) => {
+      text(response).then((content) => {
+        const { statusCode = 0, headers: received } = response
+        answered.resolve({ status: statusCode, headers: received, text: content, json: parse(content) })
+      }, answered.reject)
+    },
+  )
   request.on('error', answered.reject)
   request.end(body)
   return answered.promise

@@ -47,11 +47,14 @@ export function routes(run: Run): void {
     expect((await jsonOf(answer)).code).toBe('method_not_allowed')
   })
 
-  test.each(['/livez', '/readyz'])('%s says that all is well, to be asked again each time', async (path) => {
-    const answer = await run().fetch(path)
-    expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store'])
-    expect(await answer.json()).toMatchObject({ status: 'ok' })
-  })
+  test.each(['/livez', '/readyz', '/readyz/documents'])(
+    '%s says that all is well, to be asked again each time',
+    async (path) => {
+      const answer = await run().fetch(path)
+      expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store'])
+      expect(await answer.json()).toMatchObject({ status: 'ok' })
+    },
+  )
 
   test('each answer has a request id of its own, whatever the caller sends', async () => {
     const headers = { 'x-request-id': 'mine' }
