@@ -65,7 +65,13 @@ export function createSyncSources(deps: SyncSourcesDeps): SyncSources {
   return {
     of: (sync) => have(sync).source,
     adopt(syncs) {
-      for (const sync of syncs.values()) have(sync)
+      for (const sync of syncs.values()) {
+        try {
+          have(sync)
+        } catch {
+          // Whatever keeps it from being opened is told by the run that needs it.
+        }
+      }
       for (const [name, { end }] of opened) {
         if (syncs.has(name)) continue
         opened.delete(name)

@@ -609,6 +609,24 @@ describe('by itself a sync', () => {
     expect(world.measured.get(`apostille_sync_synced_timestamp_seconds${labels}`)).toBeUndefined()
   })
 
+  test('whose source can not be opened fails alone', async () => {
+    const broken = `broken: { source: there, paths: ['**'], destinations: [gcp] }`
+    const whole = `payments: { paths: ['**'], destinations: [aws] }`
+    const { world, process, tick } = await running(
+      `sources: { there: { type: directory, path: /x } }\nsyncs: { ${broken}, ${whole} }`,
+    )
+    world.openSource = () => {
+      throw new SourceError('refused', 'no such folder', { code: 'ENOENT' })
+    }
+    world.source.set('a', { key: 'k' })
+    await tick()
+    expect(namesAt(world)).toEqual(['a'])
+    expect((await process.show('broken')).status?.destinations['gcp']).toMatchObject({
+      state: 'failed',
+      error: 'refused (ENOENT): no such folder',
+    })
+  })
+
   test('stops between two requests when the process stops, and leaves its turn to the next', async () => {
     const { world, process } = await running()
     for (let count = 0; count < 100; count++) world.source.set(`${count}`, { key: 'k' })

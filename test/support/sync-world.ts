@@ -10,6 +10,7 @@ import { CloudError, type ExchangeAtCloud } from '../../src/core/cloud.ts'
 import { type Configuration, parseConfiguration } from '../../src/core/config.ts'
 import { type Configured, createConfigured } from '../../src/core/configured.ts'
 import { formatRecord, type RecordEntry } from '../../src/core/record.ts'
+import type { OpenSource } from '../../src/core/secret-source.ts'
 import { createSyncs, type Syncs } from '../../src/core/syncs.ts'
 import type { MetricName, Telemetry } from '../../src/core/telemetry.ts'
 import { createTestAuthorities, type TestAuthorities, testPlans } from './authorities.ts'
@@ -61,6 +62,8 @@ export interface SyncWorld {
   /** Runs before each write of records: may throw. */
   beforeAppend: () => void
   exchange: ExchangeAtCloud
+  /** For sources other than `kv`. */
+  openSource: OpenSource
   exchanges: number
   nowMs: number
   /** One process with its own memory; several share all else. */
@@ -131,7 +134,7 @@ export async function createSyncWorld(syncs = oneSync): Promise<SyncWorld> {
       monotonicMs: () => world.nowMs,
       randomBytes,
       kv: source,
-      openSource: () => source,
+      openSource: (opened) => world.openSource(opened),
       openDestination: ({ name, credential }) =>
         clouds[name as keyof typeof clouds].open({
           credential: async (signal) => (await alive()) ?? credential(signal),
@@ -157,6 +160,7 @@ export async function createSyncWorld(syncs = oneSync): Promise<SyncWorld> {
       const keys = { accessKeyId: 'ASIA1', secretAccessKey: 'cloud-secret', sessionToken: 'cloud-session' }
       return { credential: { type: 'aws', ...keys, expiresAt, roleArn: arn('sync') }, requestId: 'sts-1' }
     },
+    openSource: () => source,
     exchanges: 0,
     nowMs: 0,
     createProcess: () => createProcess(() => undefined),
