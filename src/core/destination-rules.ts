@@ -71,7 +71,8 @@ export const destinationRules: Readonly<Record<DestinationType, DestinationRules
     name: { pattern: /^[A-Za-z0-9_-]{1,255}$/, expected: '1 to 255 letters, digits, hyphens and underscores' },
     nameOf: (text) => text.replaceAll(/[^A-Za-z0-9_-]/g, '-'),
     nameKey: same,
-    minValueBytes: 0,
+    // An empty payload is none: https://github.com/hashicorp/terraform-provider-google/issues/10475
+    minValueBytes: 1,
     maxValueBytes: 65_536,
     takesBytes: true,
     maxTags: 64,

@@ -312,7 +312,9 @@ export function destinationContract(under: DestinationUnderTest): void {
       })
     })
 
-    describe.runIf(under.recovers)('a deleted secret that has the name', () => {
+    if (under.recovers) describe('a deleted secret that has the name', recoveries)
+
+    function recoveries(): void {
       test('is had back where it is ours', async () => {
         const push = pushOf('db-password', 's3cret')
         await write(push)
@@ -347,7 +349,7 @@ export function destinationContract(under: DestinationUnderTest): void {
         expect(there.read('by-hand')).toBe('s3cret')
         expect(await listed('by-hand')).toMatchObject({ state: 'whole', stamp: { owner } })
       })
-    })
+    }
 
     describe('faults', () => {
       const cases = ['lost', 'reset'].flatMap((kind) =>

@@ -450,6 +450,17 @@ test('drift that is only to be reported stays as it is', async () => {
   expect(valueAt(world, 'a')).toBe('theirs')
 })
 
+test('a write that was cut off is no drift, and is finished', async () => {
+  const world = await createSyncWorld(syncOf('drift: report'))
+  const syncs = world.createProcess()
+  world.source.set('a', { key: 'k' })
+  await apply(syncs)
+  const whole = world.clouds.aws.secrets.get('a')
+  if (whole) world.clouds.aws.secrets.set('a', { ...whole, value: undefined })
+  expect(await applied(syncs)).toMatchObject({ state: 'synced' })
+  expect(valueAt(world, 'a')).toBe(whole?.value)
+})
+
 describe('of several processes', () => {
   test('one runs a sync at a time, and its turn ends with the run', async () => {
     const world = await createSyncWorld()

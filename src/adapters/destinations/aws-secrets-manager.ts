@@ -54,6 +54,7 @@ import { type AwsSecretsLine, createAwsSecretsLine } from './aws-secrets-line.ts
 import type { DestinationDeps, OpenedAs } from './index.ts'
 import { requireFitting, requireMayRemove, requireMayWrite, spellingsOf, type Tags, tagsOf } from './push-check.ts'
 import { createStoreLine } from './store-line.ts'
+import { buildMalformed, isNo } from './store-refusal.ts'
 
 type Described = DescribeSecretCommandOutput
 
@@ -75,7 +76,7 @@ export function createAwsSecretsManager(
       const command = new ListSecretsCommand({ MaxResults: pageSize, ...(token !== undefined && { NextToken: token }) })
       const page = await line.ask('read', command, { turn })
       // An answer of something between that is empty is no empty list.
-      if (page.SecretList === undefined) throw malformed('it answered a page without a list')
+      if (page.SecretList === undefined) throw buildMalformed('it answered a page without a list')
       yield page.SecretList.flatMap((entry) => readHeld(entry) ?? [])
       token = page.NextToken
     } while (token !== undefined && token !== '')
@@ -94,7 +95,7 @@ export function createAwsSecretsManager(
     try {
       return await create(writing)
     } catch (error) {
-      if (!(error instanceof DestinationError) || error.code !== 'ResourceExistsException') throw error
+      if (!isNo(error, 'ResourceExistsException')) throw error
       const meanwhile = await describe(line, push.name, turn)
       if (meanwhile === undefined) throw error
       return change(meanwhile, writing)
@@ -141,19 +142,15 @@ async function describe(line: AwsSecretsLine, name: string, turn: DestinationTur
   try {
     return await line.ask('read', command, { turn })
   } catch (error) {
-    if (error instanceof DestinationError && error.code === 'ResourceNotFoundException') return undefined
+    if (isNo(error, 'ResourceNotFoundException')) return undefined
     throw error
   }
 }
 
 function held(there: Described): HeldSecret {
   const read = readHeld(there)
-  if (read === undefined) throw malformed('it described a secret without a name')
+  if (read === undefined) throw buildMalformed('it described a secret without a name')
   return read
-}
-
-function malformed(message: string): DestinationError {
-  return new DestinationError('unreachable', message, { code: 'malformed' })
 }
 
 const idOf = (there: Described | undefined) => (there?.ARN === undefined ? {} : { id: there.ARN })

@@ -25,7 +25,7 @@ import {
 } from '../../core/secret-destination.ts'
 import { textOf } from '../exchangers/cloud-refusal.ts'
 import type { DestinationDeps, OpenedAs } from './index.ts'
-import { createVaultLine, isNo, type Members, type VaultLine } from './key-vault-line.ts'
+import { createVaultLine, type Members, type VaultLine } from './key-vault-line.ts'
 import { carriedTags, idOf, readListed, readSecret, readVersion, type VaultSecret } from './key-vault-versions.ts'
 import {
   requireFitting,
@@ -37,6 +37,7 @@ import {
   tagsOf,
 } from './push-check.ts'
 import { createStoreLine } from './store-line.ts'
+import { buildMalformed, isNo } from './store-refusal.ts'
 
 /** The most that Key Vault gives. */
 const pageSize = 25
@@ -112,7 +113,7 @@ async function* pagesOf(line: VaultLine, path: string, turn: DestinationTurn) {
     const query = { maxresults: String(pageSize), ...(token !== undefined && { $skiptoken: token }) }
     const { members } = await line.ask({ path, query }, turn)
     const { value, nextLink } = members
-    if (!Array.isArray(value)) throw malformed('it answered a page without a list')
+    if (!Array.isArray(value)) throw buildMalformed('it answered a page without a list')
     yield value.flatMap((item) => readVersion(item) ?? [])
     token = readToken(nextLink)
   } while (token !== undefined)
@@ -123,12 +124,8 @@ function readToken(link: unknown): string | undefined {
   const url = textOf(link)
   if (url === undefined) return undefined
   const token = URL.parse(url)?.searchParams.get('$skiptoken') ?? undefined
-  if (token === undefined) throw malformed('it answered a page whose next can not be told')
+  if (token === undefined) throw buildMalformed('it answered a page whose next can not be told')
   return token
-}
-
-function malformed(message: string): DestinationError {
-  return new DestinationError('unreachable', message, { code: 'malformed' })
 }
 
 async function look(line: VaultLine, name: string, turn: DestinationTurn): Promise<VaultSecret | undefined> {
@@ -160,7 +157,7 @@ async function set(there: VaultSecret | undefined, { line, document, push, turn 
 
 function setOf(members: Members, requestId: string | undefined): Set {
   const [, id, version] = /^(.*\/secrets\/[^/]+)\/([^/]+)$/.exec(idOf(members)) ?? []
-  if (id === undefined || version === undefined) throw malformed('it answered no id of a version')
+  if (id === undefined || version === undefined) throw buildMalformed('it answered no id of a version')
   return { id, version, ...(requestId !== undefined && { requestId }) }
 }
 

@@ -13,7 +13,6 @@
 import { Buffer } from 'node:buffer'
 import type { GcpDestinationDocument } from '../../core/config-destinations.ts'
 import {
-  DestinationError,
   type DestinationTurn,
   type HeldSecret,
   holdsSame,
@@ -27,7 +26,7 @@ import { textOf } from '../exchangers/cloud-refusal.ts'
 import { computeCrc32c } from './crc32c.ts'
 import type { DestinationDeps, OpenedAs } from './index.ts'
 import { requireFitting, requireMayRemove, requireMayWrite, spellingsOf, type Tags, tagsOf } from './push-check.ts'
-import { createGoogleLine, type GoogleLine, isNo, type Members } from './secret-manager-line.ts'
+import { createGoogleLine, type GoogleLine, type Members } from './secret-manager-line.ts'
 import {
   formatComing,
   type GoogleSecret,
@@ -40,6 +39,7 @@ import {
   readVersions,
 } from './secret-manager-versions.ts'
 import { createStoreLine } from './store-line.ts'
+import { buildMalformed, isNo } from './store-refusal.ts'
 
 /** A secret may have 24 kB of labels and annotations. */
 const pageSize = 250
@@ -139,12 +139,8 @@ async function get(place: Place, name: string): Promise<GoogleSecret | undefined
 
 function read(members: Members): GoogleSecret {
   const secret = readSecret(members)
-  if (secret === undefined) throw malformed('it answered no secret')
+  if (secret === undefined) throw buildMalformed('it answered no secret')
   return secret
-}
-
-function malformed(message: string): DestinationError {
-  return new DestinationError('unreachable', message, { code: 'malformed' })
 }
 
 async function look(place: Place, name: string): Promise<There | undefined> {
@@ -189,7 +185,7 @@ async function add(writing: Writing): Promise<number> {
   const secrets = spellingsOf(push.value)
   const path = `${pathOf(writing, push.name)}:addVersion`
   const version = readVersion(await line.ask({ method: 'POST', path, body: { payload }, secrets }, turn))
-  if (version === undefined) throw malformed('it answered no version')
+  if (version === undefined) throw buildMalformed('it answered no version')
   return version.number
 }
 

@@ -8,23 +8,19 @@
  * @see {@link https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups REST API}
  * @module
  */
-import { DestinationError, type DestinationTurn } from '../../core/secret-destination.ts'
+import type { DestinationTurn } from '../../core/secret-destination.ts'
 import { isJsonObject } from '../../protocol/json.ts'
 import { cleanId, readMembers, textOf } from '../exchangers/cloud-refusal.ts'
-import type { HttpAnswer, HttpMethod } from '../http-client.ts'
-import { bearerOf, type StoreLine } from './store-line.ts'
+import type { HttpAnswer } from '../http-client.ts'
+import { askWithBearer, type BearerRequest, type StoreLine } from './store-line.ts'
 import { buildStoreError, buildUnreadError, type StoreFix } from './store-refusal.ts'
 
 export type Members = Readonly<Record<string, unknown>>
 
-export interface VaultRequest {
-  readonly method?: HttpMethod
+export interface VaultRequest extends Omit<BearerRequest, 'url'> {
   /** Below the vault, such as `secrets/name`. */
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
-  readonly body?: Members
-  /** What an answer may repeat and nobody is to see. */
-  readonly secrets?: readonly string[]
 }
 
 export interface VaultAnswer {
@@ -43,22 +39,10 @@ const apiVersion = '7.4'
 export function createVaultLine(url: string, line: StoreLine, now: () => Date): VaultLine {
   const base = url.replace(/\/$/, '')
 
-  async function ask(wanted: VaultRequest, turn: DestinationTurn): Promise<VaultAnswer> {
-    const { method = 'GET', path, query = {}, body, secrets = [] } = wanted
-    const bearer = bearerOf(await line.begin(method === 'GET' ? 'read' : 'write', turn))
-    const answer = await line.send({
-      url: `${base}/${path}?${new URLSearchParams({ 'api-version': apiVersion, ...query })}`,
-      method,
-      headers: {
-        accept: 'application/json',
-        authorization: `Bearer ${bearer}`,
-        'user-agent': 'apostille',
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: turn.signal,
-    })
-    return readAnswer(answer, [...secrets, bearer], now())
+  async function ask({ path, query = {}, ...wanted }: VaultRequest, turn: DestinationTurn): Promise<VaultAnswer> {
+    const url = `${base}/${path}?${new URLSearchParams({ 'api-version': apiVersion, ...query })}`
+    const { answer, secrets } = await askWithBearer(line, { ...wanted, url }, turn)
+    return readAnswer(answer, secrets, now())
   }
 
   return { ask }
@@ -86,11 +70,6 @@ function readNo(answer: HttpAnswer, members: Members | undefined, secrets: reado
   const code = (isJsonObject(inner) ? textOf(inner['code']) : undefined) ?? outer
   const text = textOf(error['message']) ?? ''
   return buildStoreError({ code, text, requestId: requestIdOf(answer) }, { answer, fixes, secrets, now })
-}
-
-/** Whether it is the no of that code. */
-export function isNo(error: unknown, code: string): boolean {
-  return error instanceof DestinationError && error.code === code
 }
 
 const fixes: readonly StoreFix[] = [

@@ -6,23 +6,18 @@
  * @module
  */
 import type { DestinationTurn } from '../../core/secret-destination.ts'
-import { DestinationError } from '../../core/secret-destination.ts'
 import { isJsonObject } from '../../protocol/json.ts'
 import { cleanId, readMembers, textOf } from '../exchangers/cloud-refusal.ts'
-import type { HttpAnswer, HttpMethod } from '../http-client.ts'
-import { bearerOf, type StoreLine } from './store-line.ts'
+import type { HttpAnswer } from '../http-client.ts'
+import { askWithBearer, type BearerRequest, type StoreLine } from './store-line.ts'
 import { buildStoreError, buildUnreadError, type StoreFix } from './store-refusal.ts'
 
 export type Members = Readonly<Record<string, unknown>>
 
-export interface GoogleRequest {
-  readonly method?: HttpMethod
-  /** Such as `projects/p/secrets/s:addVersion`; ids in it need no encoding. */
+export interface GoogleRequest extends Omit<BearerRequest, 'url'> {
+  /** Such as `projects/p/secrets/s:addVersion`; names in it are encoded. */
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
-  readonly body?: Members
-  /** What an answer may repeat and nobody is to see. */
-  readonly secrets?: readonly string[]
 }
 
 export interface GoogleLine {
@@ -33,22 +28,10 @@ export interface GoogleLine {
 export function createGoogleLine(url: string, line: StoreLine, now: () => Date): GoogleLine {
   const base = url.replace(/\/$/, '')
 
-  async function ask(wanted: GoogleRequest, turn: DestinationTurn): Promise<Members> {
-    const { method = 'GET', path, query, body, secrets = [] } = wanted
-    const bearer = bearerOf(await line.begin(method === 'GET' ? 'read' : 'write', turn))
-    const answer = await line.send({
-      url: `${base}/v1/${path}${query === undefined ? '' : `?${new URLSearchParams(query)}`}`,
-      method,
-      headers: {
-        accept: 'application/json',
-        authorization: `Bearer ${bearer}`,
-        'user-agent': 'apostille',
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: turn.signal,
-    })
-    return readAnswer(answer, [...secrets, bearer], now())
+  async function ask({ path, query, ...wanted }: GoogleRequest, turn: DestinationTurn): Promise<Members> {
+    const url = `${base}/v1/${path}${query === undefined ? '' : `?${new URLSearchParams(query)}`}`
+    const { answer, secrets } = await askWithBearer(line, { ...wanted, url }, turn)
+    return readAnswer(answer, secrets, now())
   }
 
   return { ask }
@@ -68,11 +51,6 @@ function readAnswer(answer: HttpAnswer, secrets: readonly string[], now: Date): 
   const text = textOf(error['message']) ?? ''
   const requestId = cleanId(answer.headers.get('x-goog-request-id') ?? undefined)
   throw buildStoreError({ code, text, requestId }, { answer, fixes, secrets, now })
-}
-
-/** Whether it is the no of that code. */
-export function isNo(error: unknown, code: string): boolean {
-  return error instanceof DestinationError && error.code === code
 }
 
 const raced = 'somebody else wrote at the same time'

@@ -8,7 +8,13 @@ import type { CloudCredential } from '../../core/cloud.ts'
 import type { DestinationDocument } from '../../core/config-destinations.ts'
 import { destinationRules } from '../../core/destination-rules.ts'
 import { DestinationError, type DestinationTurn, type OpenedDestination } from '../../core/secret-destination.ts'
-import { type ConnectUpstream, type HttpAnswer, type HttpRequest, UpstreamError } from '../http-client.ts'
+import {
+  type ConnectUpstream,
+  type HttpAnswer,
+  type HttpMethod,
+  type HttpRequest,
+  UpstreamError,
+} from '../http-client.ts'
 
 export interface StoreLine {
   /** Waits for its turn; before each request. */
@@ -59,8 +65,41 @@ function unreachable(error: unknown): DestinationError {
   return new DestinationError('unreachable', message, { code, cause: error, ...(status !== undefined && { status }) })
 }
 
-/** The bearer token of a credential of Azure and Google. */
-export function bearerOf(credential: CloudCredential): string {
+/** A request in JSON under a bearer token, as Azure and Google take them. */
+export interface BearerRequest {
+  readonly method?: HttpMethod
+  readonly url: string
+  readonly body?: Readonly<Record<string, unknown>>
+  /** What an answer may repeat and nobody is to see. */
+  readonly secrets?: readonly string[]
+}
+
+export interface BearerAnswer {
+  readonly answer: HttpAnswer
+  /** The token as well. */
+  readonly secrets: readonly string[]
+}
+
+/** @throws {DestinationError} `unreachable` */
+export async function askWithBearer(
+  line: StoreLine,
+  { method = 'GET', url, body, secrets = [] }: BearerRequest,
+  turn: DestinationTurn,
+): Promise<BearerAnswer> {
+  const credential = await line.begin(method === 'GET' ? 'read' : 'write', turn)
   if (credential.type === 'aws') throw new TypeError('a credential of another cloud')
-  return credential.accessToken
+  const { accessToken: bearer } = credential
+  const answer = await line.send({
+    url,
+    method,
+    headers: {
+      accept: 'application/json',
+      authorization: `Bearer ${bearer}`,
+      'user-agent': 'apostille',
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    signal: turn.signal,
+  })
+  return { answer, secrets: [...secrets, bearer] }
 }

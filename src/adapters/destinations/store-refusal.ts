@@ -104,3 +104,13 @@ export function buildUnreadError(what: string, answer: HttpAnswer, now: Date): D
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
   })
 }
+
+/** An answer in JSON that lacks what it has to have. */
+export function buildMalformed(message: string): DestinationError {
+  return new DestinationError('unreachable', message, { code: 'malformed' })
+}
+
+/** Whether it is the no of that code. */
+export function isNo(error: unknown, code: string): boolean {
+  return error instanceof DestinationError && error.code === code
+}
