@@ -192,8 +192,8 @@ async function change(there: Described, writing: Writing): Promise<Pushed> {
   const { push } = writing
   const before = held(there)
   if (there.DeletedDate === undefined) requireMayWrite(before, push)
-  else await restore(there, before, writing)
   requireNoReplica(there, writing)
+  if (there.DeletedDate !== undefined) await restore(there, before, writing)
 
   const adopted = ownershipOf(before.stamp, push.stamp.owner) === 'free'
   if (adopted) await claim(there, writing)
