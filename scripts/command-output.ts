@@ -5,6 +5,12 @@
  * @module
  */
 import * as z from 'zod'
+import {
+  syncCountsDocument,
+  syncDocument,
+  syncFaultDocument,
+  syncStatusDocument,
+} from '../src/http/openapi/sync-documents.ts'
 
 const time = z.iso.datetime({ offset: true }).describe('RFC 3339')
 const text = z.string()
@@ -162,6 +168,13 @@ const versionFacts = {
 const changedVersions = z.strictObject({ path: text, versions: z.array(count).optional(), done: text })
 const changedAuthority = authority
 const federatedPeer = z.union([peer, file])
+const plannedChange = syncFaultDocument.partial().extend({
+  destination: text,
+  action: z.enum(['create', 'update', 'adopt', 'repair', 'mark', 'delete', 'problem']),
+  version: text.optional(),
+  origin: text.optional(),
+})
+
 const inFile = text.optional().describe('without --out')
 const written = text.optional().describe('with --out')
 const cloudProof = z.strictObject({ token: inFile, audience: text, expires_at: time.optional(), file: written })
@@ -261,6 +274,15 @@ export const commandOutputs = {
   'kv destroy': changedVersions,
   'kv configure': z.looseObject({ path: text }),
   'kv purge': changedVersions,
+  'sync list': z.strictObject({ items: z.array(syncDocument), next }),
+  'sync plan': z.strictObject({
+    items: z.array(plannedChange),
+    planned: z
+      .record(text, z.strictObject({ state: text, counts: syncCountsDocument.optional(), error: text.optional() }))
+      .describe('by destination'),
+  }),
+  'sync apply': syncStatusDocument,
+  'sync status': z.union([z.strictObject({ items: z.array(syncDocument) }), syncDocument]),
   'records list': z.strictObject({ items: z.array(record), next }),
   'records verify': z.strictObject({
     ok: z.boolean(),

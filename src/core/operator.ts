@@ -12,11 +12,13 @@ import type { RecordWriter } from './audit.ts'
 import type { Authorities } from './authorities.ts'
 import type { AuthorityChange } from './authority-changes.ts'
 import type { Authority } from './authority-plan.ts'
+import type { Configuration } from './config.ts'
 import type { Configured } from './configured.ts'
 import { createSecretKeeper, type SecretKeeperDeps } from './keep-secrets.ts'
 import type { RecordEntry } from './record.ts'
 import { Refusal } from './refusal.ts'
 import { type IntermediateRequest, type SignedIntermediate, signIntermediate } from './sign-intermediate.ts'
+import { findSimilarName } from './similar-name.ts'
 import type { Store, StoredJoinToken } from './store.ts'
 import { createExchangeTrial, type TryExchangeDeps } from './try-exchange.ts'
 
@@ -82,10 +84,7 @@ export function createOperator(deps: OperatorDeps) {
 
     /** @throws {Refusal} `malformed_request` when no authenticator of that name takes join tokens */
     async createJoinToken(requestId: string, wanted: NewJoinToken): Promise<CreatedJoinToken> {
-      if (deps.configured().config.authenticators.get(wanted.authenticator)?.type !== 'join_token')
-        throw new Refusal('malformed_request', 'no such authenticator', {
-          detail: `authenticator: the configuration has none of this name with type join_token`,
-        })
+      requireJoinTokens(deps.configured().config, wanted.authenticator)
       const token = formatJoinToken(deps.randomBytes(32))
       const stored = storedJoinToken(wanted, token, formatHex(deps.randomBytes(8)), deps.now())
       await record(requestId, 'join_token.create', {
@@ -132,6 +131,17 @@ export function createOperator(deps: OperatorDeps) {
       return stored
     },
   }
+}
+
+/** @throws {Refusal} `malformed_request` */
+function requireJoinTokens({ authenticators }: Configuration, name: string): void {
+  if (authenticators.get(name)?.type === 'join_token') return
+  const known = [...authenticators.values()].filter(({ type }) => type === 'join_token').map((taking) => taking.name)
+  const similar = findSimilarName(name, known)
+  const meant = similar === undefined ? '' : `: did you mean ${similar}?`
+  throw new Refusal('malformed_request', 'no such authenticator', {
+    detail: `authenticator: the configuration has none of this name with type join_token${meant}`,
+  })
 }
 
 function storedJoinToken(wanted: NewJoinToken, token: string, id: string, now: Date): StoredJoinToken {

@@ -11,6 +11,7 @@ import type { TargetType } from '../core/config-targets.ts'
 import type { Finding } from '../core/finding.ts'
 import { algorithmFor } from '../core/obtain-credential.ts'
 import { permittedIdentities } from '../core/permitted-identities.ts'
+import { findSimilarName } from '../core/similar-name.ts'
 import { isReservedPath } from '../core/spiffe-path.ts'
 import { isSyncId } from '../core/sync.ts'
 import type { Target } from '../core/target.ts'
@@ -122,7 +123,9 @@ export function findTarget({ targets }: Configuration, name: string): Target {
   const target = targets.get(name)
   if (target !== undefined) return target
   const known = [...targets.keys()]
-  const hint = known.length === 0 ? 'It has no targets: add one.' : `There are: ${known.join(', ')}.`
+  const similar = findSimilarName(name, known)
+  const meant = similar === undefined ? '' : `Did you mean ${similar}? `
+  const hint = known.length === 0 ? 'It has no targets: add one.' : `${meant}There are: ${known.join(', ')}.`
   throw new TargetSetupError('target_unknown', `the configuration has no target of that name`, hint)
 }
 

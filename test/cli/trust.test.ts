@@ -73,6 +73,7 @@ test.each([
   ['a caller where the target acts as one', ['aws', 's3', '--as', '/vm/a'], 2, 'Leave --as out'],
   ['a caller that is none', ['gcp', 'bucket', '--as', 'vm'], 2, 'Expected a path'],
   ['a target that is not there', ['aws', 'none'], 1, 'There are: s3, vault, bucket.'],
+  ['a target that is misspelt', ['aws', 'buckte'], 1, 'Did you mean bucket? There are:'],
   ['no target', ['aws'], 2, '--help'],
   ['no cloud', [], 2, '--help'],
   ['another format', ['aws', 's3', '--format', 'yaml'], 2, 'terraform'],
