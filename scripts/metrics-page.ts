@@ -36,8 +36,6 @@ on the console. None of them holds a secret, a token or a SPIFFE ID.
 
     curl -sS --unix-socket .apostille/admin.sock http://localhost/metrics
 
-Dashboard and alert rules made of them: \`deploy/grafana\` and \`deploy/prometheus\`, and [what to do about an alert](alerts.md).
-
 | metric | kind | labels | |
 |---|---|---|---|
 ${rows.map(([name, { kind, labels: names, help }]) => `| \`${name}\` | ${kind} | ${names.map((label) => `\`${label}\``).join(', ')} | ${help} |`).join('\n')}

@@ -38,6 +38,8 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/moto.test.ts': ['python', 'flock'],
   'test/interop/cloud-kubernetes.test.ts': ['go', 'flock'],
   'test/interop/console.test.ts': ['chromium'],
+
+  'test/interop/deploy.test.ts': ['go', 'flock'],
   'test/interop/openssl.test.ts': ['openssl'],
   'test/interop/postgres-store.test.ts': ['flock'],
   'test/interop/postgres-upgrade.test.ts': ['flock'],
