@@ -32,6 +32,7 @@ import { start } from './start.ts'
 import { startWithTargets } from './start-with-targets.ts'
 import { svidBatch } from './svid-batch.ts'
 import { formatNumber, formatTable } from './table.ts'
+import { workers } from './workerd.ts'
 import { x509Library } from './x509-library.ts'
 import { x509Svid } from './x509-svid.ts'
 
@@ -52,6 +53,7 @@ const figures: readonly Figure[] = [
   credential,
   credentialCrowd,
   startWithTargets,
+  workers,
 ]
 
 const { values: options } = parseArgs({
