@@ -26,6 +26,8 @@ export interface Bench {
   readonly database: (name: string) => Promise<string>
   /** A server with one target, and the cloud that it is of; shared as well. */
   readonly cloud: () => Promise<Cloud>
+  /** Closes it with everything else. */
+  readonly keep: (server: ServerProcess) => Promise<ServerProcess>
   readonly close: () => Promise<void>
 }
 
@@ -71,6 +73,10 @@ export async function openBench(options: {
     cloud() {
       cloud ??= startCloud(join(folder, 'cloud'), workload)
       return cloud
+    },
+    async keep(server) {
+      servers.set(server.url, Promise.resolve(server))
+      return server
     },
     async close() {
       await cloud?.then(

@@ -36,6 +36,7 @@ import { startWithTargets } from './start-with-targets.ts'
 import { svidBatch } from './svid-batch.ts'
 import { sync } from './sync.ts'
 import { formatNumber, formatTable } from './table.ts'
+import { workers as inWorkerd } from './workerd.ts'
 import { workers } from './workers.ts'
 import { x509Library } from './x509-library.ts'
 import { x509Svid } from './x509-svid.ts'
@@ -61,6 +62,7 @@ const figures: readonly Figure[] = [
   metricsCost,
   sync,
   postgresJwtSvid,
+  inWorkerd,
   workers,
 ]
 

@@ -40,6 +40,8 @@ export interface AuthenticatedIdentity {
   /** The attributes that records may hold. */
   readonly recorded: Readonly<Record<string, unknown>>
   readonly use: ProofUse
+  /** Of the proof, for records: set when it is verified, so that a proof that is seen again is not digested twice. */
+  readonly fingerprint?: string
 }
 
 /** An identity, and how long the answer may be used again for the same proof. */

@@ -107,8 +107,9 @@ export function createProofRouter(deps: ProofRouterDeps) {
     const named = chooseNamed(deps.authenticators, narrowed)
     const jwt = readJwt(proof)
     const done = (authentication: Authentication) => {
-      remember(key, proof, authentication)
-      return authentication.identity
+      const identity = { ...authentication.identity, fingerprint: fingerprintProof(proof) }
+      remember(key, proof, { ...authentication, identity })
+      return identity
     }
     const begin = (candidates: readonly Authenticator[]) => {
       const authentication = requireOne(candidates, narrowed).authenticate(proof, deps.now(), jwt)

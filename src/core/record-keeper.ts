@@ -45,7 +45,7 @@ export function createRecordKeeper(deps: RecordKeeperDeps) {
       decision: 'refused',
       address: call.address,
       document,
-      ...(call.proof && { proof: fingerprintProof(call.proof) }),
+      ...(call.proof && { proof: identity?.fingerprint ?? fingerprintProof(call.proof) }),
       ...(identity && { authenticator: identity.authenticator, attributes: identity.recorded }),
     }
   }

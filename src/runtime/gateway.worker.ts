@@ -12,7 +12,8 @@ import { createExchangeAtCloud } from '../adapters/exchangers/index.ts'
 import { createJoinEqual } from '../adapters/join-equal.ts'
 import { createSealedKeys } from '../adapters/keys/sealed.ts'
 import { createUpstreamFiles } from '../adapters/keys/upstream-files.ts'
-import { createRecordWriter } from '../adapters/stores/record-writer.ts'
+import type { RecordWriterDeps } from '../adapters/stores/record-writer.ts'
+import type { RecordWriter } from '../core/audit.ts'
 import { type Authorities, type AuthoritiesDeps, createAuthorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
 import type { Federation } from '../core/federation.ts'
@@ -24,8 +25,6 @@ import { createRefusalLimiter } from '../core/refusal-limiter.ts'
 import { createSecretChanges } from '../core/secret-changes.ts'
 import type { Store } from '../core/store.ts'
 import type { Telemetry } from '../core/telemetry.ts'
-import { createApp } from '../http/app.ts'
-import { createAddressReader } from '../http/client-address.ts'
 import { formatHex } from '../protocol/encoding.ts'
 import { type Bindings, type BoundConfiguration, readSealKey } from './bindings.worker.ts'
 import { type ConfigurationHolder, createConfigurationHolder } from './configuration-holder.ts'
@@ -33,6 +32,7 @@ import { keepCountedRefusals } from './counted-refusals.ts'
 import { createDueTasks, type DueTask, type DueTasks } from './due-tasks.ts'
 import { startFederation } from './federation.ts'
 import { noSyncs } from './no-syncs.ts'
+import { createPublicApp } from './public-app.worker.ts'
 import { createRandomPool } from './random-pool.ts'
 import { ringPlans } from './ring-plans.ts'
 
@@ -48,6 +48,7 @@ export interface WorkerGateway {
 export interface WorkerGatewayDeps extends BoundConfiguration {
   readonly bindings: Bindings
   readonly store: Store
+  readonly openWriter: (deps: RecordWriterDeps) => Promise<RecordWriter>
   readonly telemetry: Telemetry
 }
 
@@ -81,7 +82,7 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
   const kept = { ...deps, ...sources, keys, recordKeys }
   const authorities = openAuthorities(kept)
   await authorities.refresh()
-  const writer = await createRecordWriter({ store, chain: () => chain, macKey: recordKeys.macKey, telemetry })
+  const writer = await deps.openWriter({ store, chain: () => chain, macKey: recordKeys.macKey, telemetry })
   const parts = { ...kept, authorities, writer }
   const federation = await startFederation({ ...parts, fetchBundle: createFetchBundle(sources) })
   const records = createRecords({ ...sources, store, writer, keys: recordKeys, trustDomain })
@@ -170,22 +171,27 @@ interface GoingDeps {
   readonly openAdministration: () => Promise<(request: Request) => Promise<Response>>
 }
 
-/** Whoever comes by sets off what is due, and waits for it when it is long overdue. */
+/** Whoever comes by sets off what is due, looked for once a second, and waits for it when it is long overdue. */
 function keepGoing({ tasks, monotonicMs, answer, openAdministration }: GoingDeps): WorkerGateway {
   let refreshedAtMs = monotonicMs()
+  let lookedAtMs = refreshedAtMs
   let administration: ReturnType<GoingDeps['openAdministration']> | undefined
 
-  async function go(): Promise<void> {
+  function go(): Promise<void> | undefined {
+    const nowMs = monotonicMs()
+    const isOverdue = nowMs - refreshedAtMs > waitForRefreshMs
+    if (!isOverdue && nowMs - lookedAtMs < pollMs) return undefined
+    lookedAtMs = nowMs
     const done = tasks.runDue().then(() => {
       refreshedAtMs = monotonicMs()
     })
-    if (monotonicMs() - refreshedAtMs > waitForRefreshMs) await done
+    return isOverdue ? done : undefined
   }
 
   return {
-    async answer(request) {
-      await go()
-      return answer(request)
+    answer(request) {
+      const overdue = go()
+      return overdue ? overdue.then(() => answer(request)) : answer(request)
     },
     async administer(request) {
       await go()
@@ -194,28 +200,6 @@ function keepGoing({ tasks, monotonicMs, answer, openAdministration }: GoingDeps
     },
     tick: tasks.runAll,
   }
-}
-
-type PublicAppDeps = Pick<Parameters<typeof createApp>[0], 'gateway' | 'telemetry' | 'now'> & {
-  readonly config: Configuration
-  readonly newRequestId: () => string
-}
-
-/** Whom the platform had the request from; it lets nobody else set that header. */
-const callerHeader = 'cf-connecting-ip'
-
-function createPublicApp({ config, newRequestId, ...deps }: PublicAppDeps) {
-  const readAddress = createAddressReader(config.listen.trusted_proxies)
-  const app = createApp({
-    ...deps,
-    requestId: newRequestId,
-    connection: (env) => {
-      const headers = env as Headers
-      const header = (name: string) => headers.get(name) ?? undefined
-      return { address: readAddress(header(callerHeader) ?? '', header), certificates: [] }
-    },
-  })
-  return async (request: Request) => app.fetch(request, request.headers)
 }
 
 function reportStart(config: Configuration, telemetry: Telemetry): void {

@@ -7,6 +7,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { D1 } from '../adapters/stores/d1-tables.worker.ts'
 import { createDurableObjectStore, type DurableStorage, holdsStore } from '../adapters/stores/durable-object.worker.ts'
+import { createRecordWriter } from '../adapters/stores/record-writer.ts'
 import { createLog } from '../adapters/telemetry/log.ts'
 import { ConfigurationError } from '../core/config.ts'
 import { Refusal } from '../core/refusal.ts'
@@ -74,7 +75,13 @@ export class Gateway extends DurableObject {
   async #start(): Promise<WorkerGateway> {
     const bound = readConfiguration(this.#bindings)
     const store = await this.#openStore(bound.config.trustDomain)
-    return openGateway({ ...bound, bindings: this.#bindings, store, telemetry: this.#telemetry })
+    return openGateway({
+      ...bound,
+      bindings: this.#bindings,
+      store,
+      openWriter: createRecordWriter,
+      telemetry: this.#telemetry,
+    })
   }
 
   async #openStore(trustDomain: string): Promise<Store> {
