@@ -73,7 +73,7 @@ export function define(command: Command): void {
 const helpOnWatch = `
 With --watch it ends with 0 when it is stopped (SIGTERM, SIGINT), and with 1 when it can not begin. While the gateway is away
 the token at hand stays, and it says so and tries again. --exec and --signal come whenever the file is new, the first time
-included.`
+included. With --output json each renewal is one line.`
 
 async function keepFresh(output: Output, options: JwtSvidOptions, path: string): Promise<void> {
   const { watchJwt } = await import('../watch-jwt.ts')

@@ -91,7 +91,7 @@ export function define(command: Command): void {
 const helpOnWatch = `
 With --watch it ends with 0 when it is stopped (SIGTERM, SIGINT), and with 1 when it can not begin. While the gateway is away
 it goes on with what is there, says so, and tries again. --exec and --signal come whenever the files are new, the first time
-included. Stopped and started again, it goes on where it was, without the first proof.`
+included. Stopped and started again, it goes on where it was, without the first proof. With --output json each renewal is one line.`
 
 /** The leaf, when it is for our key and says the SPIFFE ID that the answer says. */
 function checkAnswer(svid: X509SvidDocument, { publicKeyInfo }: NewKey): Certificate {
