@@ -1,9 +1,10 @@
 import { defineConfig } from 'vitest/config'
+import { slow } from './test/slow.ts'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/interop/**', 'node_modules/**'],
+    exclude: ['test/interop/**', 'node_modules/**', ...slow],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: 'forks',

@@ -1,9 +1,10 @@
 import { configDefaults, defineConfig } from 'vitest/config'
 import { excludedForWantOfTools } from './test/interop/support/tools.ts'
+import { slow } from './test/slow.ts'
 
 export default defineConfig({
   test: {
-    include: ['test/interop/**/*.test.ts'],
+    include: ['test/interop/**/*.test.ts', ...slow],
     exclude: [...configDefaults.exclude, ...excludedForWantOfTools()],
     testTimeout: 60_000,
     hookTimeout: 60_000,
