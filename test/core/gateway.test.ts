@@ -17,6 +17,7 @@ function createBroken() {
   }
   const ports = {
     store: { check: async () => {} },
+    changes: { tell: () => {} },
     authorities: { current: () => ({ x509: () => undefined }) },
     records: { isFailing: () => world.isFailing, keep },
     changes: createSecretChanges(),
