@@ -2,7 +2,6 @@ import { expect, test } from 'vitest'
 import { createGateway, type GatewayPorts } from '../../src/core/gateway.ts'
 import type { RecordEntry } from '../../src/core/record.ts'
 import { Refusal } from '../../src/core/refusal.ts'
-import { createSecretChanges } from '../../src/core/secret-changes.ts'
 
 const start = new Date('2026-01-01T12:00:00.000Z')
 
@@ -20,7 +19,6 @@ function createBroken() {
     changes: { tell: () => {} },
     authorities: { current: () => ({ x509: () => undefined }) },
     records: { isFailing: () => world.isFailing, keep },
-    changes: createSecretChanges(),
     now: () => world.now,
   } as unknown as GatewayPorts
   return { world, ready: createGateway(ports).ready }
