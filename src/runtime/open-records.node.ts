@@ -5,7 +5,7 @@
  */
 import { createRecordWriter } from '../adapters/stores/record-writer.ts'
 import type { RecordWriter } from '../core/audit.ts'
-import { createChainLease, renewMs } from '../core/chain-lease.ts'
+import { type ChainLease, createChainLease, renewMs } from '../core/chain-lease.ts'
 import { createRecords, type Records, type RecordsDeps } from '../core/records.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { Task } from './clockwork.node.ts'
@@ -30,6 +30,8 @@ export interface OpenRecords {
 /** Of a store that one process has for itself. */
 const onlyChain = 'main'
 const headMs = 60_000
+/** Without a chain nothing is granted, as after a start on a standby that was promoted since. */
+const lookMs = 1_000
 
 /** @throws {StoreError} */
 export async function openRecords(input: OpenRecordsInput): Promise<OpenRecords> {
@@ -47,11 +49,20 @@ export async function openRecords(input: OpenRecordsInput): Promise<OpenRecords>
     records,
     tasks: [
       { name: 'head of the records', everyMs: headMs, run: records.signHeads },
-      ...(lease ? [{ name: 'chain of the records', everyMs: renewMs, run: lease.renew }] : []),
+      ...(lease ? [{ name: 'chain of the records', everyMs: lookMs, run: whenDue(lease, input.monotonicMs) }] : []),
     ],
     async close() {
       await writer.close()
       await lease?.release()
     },
+  }
+}
+
+function whenDue(lease: ChainLease, monotonicMs: () => number): () => Promise<void> {
+  let renewedAtMs = monotonicMs()
+  return async () => {
+    if (lease.chain() !== undefined && monotonicMs() - renewedAtMs < renewMs) return
+    await lease.renew()
+    renewedAtMs = monotonicMs()
   }
 }

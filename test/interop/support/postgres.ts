@@ -5,11 +5,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, chown, cp, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { freePorts, poll } from './command.ts'
+import { freePorts, poll, runOk } from './command.ts'
 import { part } from './parts.ts'
 
 /** The oldest that serves and the newest there is: what npm calls them. */
@@ -47,6 +47,8 @@ export interface PostgresOptions {
   readonly password?: string
   /** What starts the server, such as `taskset -c 1`. */
   readonly prefix?: readonly string[]
+  /** A standby of this one, which is stopped, copied and started again. */
+  readonly standbyOf?: PostgresServer
 }
 
 /** Runs until the stack ends. */
@@ -61,7 +63,8 @@ export async function startPostgres(
   const data = join(folder, 'data')
   if (isRoot) await chown(folder, nobody, nobody)
   await chmod(folder, 0o755)
-  await initialise(programs, folder, data, options)
+  if (options.standbyOf) await copyData(options.standbyOf, data)
+  else await initialise(programs, folder, data, options)
   const [port = 0] = await freePorts(1)
   const server = createServer({ programs, folder, data, port, ...options })
   stack.defer(() => server.stop('kill'))
@@ -76,6 +79,18 @@ async function reachablePrograms(folder: string, version: PostgresVersion): Prom
   const copy = join(folder, 'programs')
   await cp(programs, copy, { recursive: true, verbatimSymlinks: true })
   return copy
+}
+
+async function copyData(primary: PostgresServer, data: string): Promise<void> {
+  await primary.stop('fast')
+  await runOk('cp', ['-a', primary.data, data])
+  await primary.start()
+  const signal = join(data, 'standby.signal')
+  const settings = join(data, 'postgresql.auto.conf')
+  await writeFile(signal, '')
+  const address = `host=${primary.folder} port=${primary.port} user=${administrator}`
+  await writeFile(settings, `primary_conninfo = '${address}'\n`)
+  if (isRoot) for (const file of [signal, settings]) await chown(file, nobody, nobody)
 }
 
 async function initialise(

@@ -42,6 +42,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/deploy.test.ts': ['go', 'flock'],
   'test/interop/openssl.test.ts': ['openssl'],
   'test/interop/postgres-store.test.ts': ['flock'],
+  'test/interop/standby.test.ts': ['flock'],
   'test/interop/postgres-upgrade.test.ts': ['flock'],
   'test/interop/replicas.test.ts': ['flock'],
   'test/interop/workers.test.ts': ['flock'],
