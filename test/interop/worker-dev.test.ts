@@ -43,7 +43,7 @@ test('serves the configuration on disk, takes the commands of an operator, and k
     expect([granted.code, granted.stderr]).toEqual([0, ''])
     const verified = await runCli(['records', 'verify', '--config', config])
     expect(verified.stdout).toContain(`chain main: ${round + 1} records`)
-    await worker.stop()
+    await worker.end()
   }
   expect(statSync(join(folder, 'data/seal.key')).mode & 0o777).toBe(0o600)
 })
