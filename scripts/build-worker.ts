@@ -38,17 +38,24 @@ const noTransports: Plugin = {
   },
 }
 
-/** zod ties to each schema what makes a JSON Schema of it, 18 kB that no request needs: the documents are made beforehand. */
-const noJsonSchemas: Plugin = {
-  name: 'no-json-schemas',
+/**
+ * Parts of libraries that no request needs and that nothing else leaves out: zod ties to each schema what makes a JSON
+ * Schema of it, and yaml to each node what writes it. Their functions are there, and throw.
+ */
+const unusedParts =
+  /zod\/v4\/core\/(?:to-json-schema|json-schema-processors)\.js$|yaml\/browser\/dist\/stringify\/(?:foldFlowLines|stringify(?:Collection|Document|Pair|String)?)\.js$/
+
+const noUnusedParts: Plugin = {
+  name: 'no-unused-parts',
   setup({ onLoad }) {
-    onLoad({ filter: /zod\/v4\/core\/(?:to-json-schema|json-schema-processors)\.js$/ }, async ({ path }) => {
+    onLoad({ filter: unusedParts }, async ({ path }) => {
       const text = await readFile(path, 'utf8')
-      const names = [...text.matchAll(/^export (?:const|function) (\w+)/gm)].map(([, name]) => name)
-      const absent = "const absent = () => () => { throw new Error('no JSON Schema is made here') }"
-      return {
-        contents: `${absent}; export { ${[...names, 'process'].map((name) => `absent as ${name}`).join(', ')} }`,
-      }
+      const declared = [...text.matchAll(/^export (?:const|function) (\w+)/gm)].map(([, name = '']) => name)
+      const listed = [...text.matchAll(/^export \{(.+)\}/gm)].flatMap(([, list = '']) => list.split(','))
+      const names = [...declared, ...listed.map((item) => item.trim().replace(/^.+ as /, ''))]
+      const absent =
+        "const absent = () => () => { throw new Error('this part of a library is left out of the Worker') }"
+      return { contents: `${absent}; export { ${names.map((name) => `absent as ${name}`).join(', ')} }` }
     })
   },
 }
@@ -66,7 +73,7 @@ const options = {
   conditions: ['workerd', 'worker', 'import'],
   target: 'es2024',
   external: ['cloudflare:*'],
-  plugins: [modulesOfNode, noTransports, noJsonSchemas],
+  plugins: [modulesOfNode, noTransports, noUnusedParts],
   chunkNames: 'chunks/[name]-[hash]',
   minify: true,
   legalComments: 'none',

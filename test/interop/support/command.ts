@@ -47,6 +47,8 @@ export interface Running {
   readonly write: (text: string) => void
   /** @throws {Error} with what it wrote to stderr, when it has ended */
   readonly alive: () => void
+  /** Asks it to end, and waits until it has; what it has started itself may need that. */
+  readonly end: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -71,6 +73,12 @@ export function start(
     running.delete(child)
   }
 
+  async function end(): Promise<void> {
+    child.kill('SIGTERM')
+    await closed
+    running.delete(child)
+  }
+
   function alive(): void {
     if (child.exitCode !== null || child.signalCode !== null)
       throw new Error(`${command} ended early:\n${output().stderr.slice(-4000)}`)
@@ -86,7 +94,7 @@ export function start(
   }
 
   stack.defer(stop)
-  return { line, output, write: (text) => void child.stdin?.write(text), alive, stop }
+  return { line, output, write: (text) => void child.stdin?.write(text), alive, end, stop }
 }
 
 const running = new Set<ChildProcess>()
