@@ -7,7 +7,7 @@
  * @see {@link https://opentelemetry.io/docs/specs/semconv/http/http-spans/ OpenTelemetry: HTTP spans}
  * @module
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
+import asyncHooks from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
@@ -88,7 +88,8 @@ export function createOpenTelemetry(settings: OtelSettings, { version, log }: Op
     'service.version': version,
     'service.instance.id': randomUUID(),
   }).merge(detectResources({ detectors: [envDetector] }))
-  const active = new AsyncLocalStorage<Context>()
+  // Made when it is read, and so no named export of the bundle's view of Node's modules.
+  const active = new asyncHooks.AsyncLocalStorage<Context>()
   const traces = settings.traces && createTracerProvider(settings.traces, settings.sampler, resource)
   const logs = settings.logs && createLoggerProvider(settings.logs, resource)
   const tracer = traces?.getTracer(scope, version)
@@ -106,7 +107,7 @@ export function createOpenTelemetry(settings: OtelSettings, { version, log }: Op
 }
 
 type Resource = ReturnType<typeof resourceFromAttributes>
-type Active = AsyncLocalStorage<Context>
+type Active = asyncHooks.AsyncLocalStorage<Context>
 
 function createTracerProvider(
   { protocol, batch }: NonNullable<OtelSettings['traces']>,
