@@ -116,12 +116,15 @@ async function chooseTls(input: ListenersInput): Promise<TlsSource | undefined> 
   const { tls } = input.config.listen
   if (tls === 'off') return undefined
   const source = tls === 'self' ? await ownSvid(input) : await createFileSource(tls)
-  return tellExpiry(source, expiryOf(input, 'main'))
+  return tellExpiry(source, expiryOf(input, 'main', tls === 'self' ? 'self' : 'files'))
 }
 
-function expiryOf({ telemetry }: Pick<ListenersInput, 'telemetry'>, listener: string): (expiresAt: Date) => void {
-  return (expiresAt) =>
-    telemetry.gauge('apostille_tls_certificate_expiry_timestamp_seconds', expiresAt.getTime() / 1000, { listener })
+function expiryOf({ telemetry }: Pick<ListenersInput, 'telemetry'>, listener: string, source: 'self' | 'files') {
+  return (expiresAt: Date) =>
+    telemetry.gauge('apostille_tls_certificate_expiry_timestamp_seconds', expiresAt.getTime() / 1000, {
+      listener,
+      source,
+    })
 }
 
 type OwnSvidDeps = Pick<ListenersInput, 'config' | 'gateway' | 'authorities' | 'now'>
@@ -139,7 +142,7 @@ function ownSvid({ config, gateway, authorities, now }: OwnSvidDeps): Promise<Tl
 async function openBundleEndpoint(input: ListenersInput) {
   const { bundle_endpoint: endpoint } = input.config
   if (endpoint === undefined) return undefined
-  const tls = tellExpiry(await ownSvid(input), expiryOf(input, 'bundle_endpoint'))
+  const tls = tellExpiry(await ownSvid(input), expiryOf(input, 'bundle_endpoint', 'self'))
   const listener = await listen({
     address: endpoint.address,
     tls: tls.current(),
