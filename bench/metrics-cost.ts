@@ -1,17 +1,17 @@
 /**
- * What metrics take of the figure for JWT-SVIDs: time on a core for each request, beside the same server without any.
+ * What metrics take of the figure for JWT-SVIDs: time on a core for each request, with metrics that count and with none.
  *
- * A share of throughput would drown in what else the machine does: both servers answer from the same core, one after the
- * other, and the time that each was on it is what counts.
+ * A share of throughput would drown in what else the machine does. So one server counts and does not count in turn, the
+ * time that it was on its core is what is compared, and the middle of many neighbouring pairs is the result.
  *
  * @module
  */
-import type { Figure } from './figure.ts'
+import { type Figure, median } from './figure.ts'
 import { requireSuccess } from './load.ts'
 import { jwtRequests } from './request.ts'
-import { cpuSeconds, type ServerProcess } from './server-process.ts'
+import { cpuSeconds } from './server-process.ts'
 
-const slices = 8
+const pairs = 10
 
 export const metricsCost: Figure = {
   rows: [
@@ -23,32 +23,42 @@ export const metricsCost: Figure = {
     },
   ],
   async prepare(bench) {
-    const requests = jwtRequests(bench.workload)
-    const planOf = ({ url }: ServerProcess) => ({ url, requests, connections: 32, seconds: bench.sliceSeconds })
-    const servers = {
-      metered: await bench.server({ rules: 1, tls: false, program: 'metered' }),
-      unmetered: await bench.server({ rules: 1, tls: false, program: 'unmetered' }),
-    }
-    for (const server of Object.values(servers)) await bench.warmUp(planOf(server))
+    const { pid, url } = await bench.server({ rules: 1, tls: false, program: 'metered' })
+    const plan = { url, requests: jwtRequests(bench.workload), connections: 32, seconds: 1 }
+    const toggle = () => process.kill(pid, 'SIGUSR2')
+    await bench.warmUp(plan)
+    toggle()
+    await bench.warmUp(plan)
+    toggle()
 
     /** Microseconds on a core for each request. */
-    async function costOf(server: ServerProcess): Promise<number> {
-      const before = cpuSeconds(server.pid)
-      const { perSecond } = requireSuccess(await bench.load.run(planOf(server)))
-      return ((cpuSeconds(server.pid) - before) * 1e6) / (perSecond * bench.sliceSeconds)
+    async function measure(): Promise<number> {
+      const before = cpuSeconds(pid)
+      const { perSecond } = requireSuccess(await bench.load.run(plan))
+      return ((cpuSeconds(pid) - before) * 1e6) / perSecond
+    }
+
+    async function measureUnmetered(): Promise<number> {
+      toggle()
+      try {
+        return await measure()
+      } finally {
+        toggle()
+      }
     }
 
     return async () => {
-      let metered = 0
-      let unmetered = 0
-      // In turn, and each first as often as second.
-      for (let slice = 0; slice < slices; slice++) {
-        if (slice % 2 === 0) metered += await costOf(servers.metered)
-        unmetered += await costOf(servers.unmetered)
-        if (slice % 2 === 1) metered += await costOf(servers.metered)
+      const ratios: number[] = []
+      const metered: number[] = []
+      for (let pair = 0; pair < pairs; pair++) {
+        // Each first as often as second.
+        const first = pair % 2 === 0 ? await measure() : undefined
+        const without = await measureUnmetered()
+        const withMetrics = first ?? (await measure())
+        ratios.push(withMetrics / without)
+        metered.push(withMetrics)
       }
-      const values = { 'metrics-cost': (metered / unmetered - 1) * 100 }
-      return { values, seen: { meteredUs: metered / slices, unmeteredUs: unmetered / slices } }
+      return { values: { 'metrics-cost': (median(ratios) - 1) * 100 }, seen: { meteredUs: median(metered) } }
     }
   },
 }

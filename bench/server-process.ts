@@ -31,8 +31,8 @@ export interface ServerChoice {
   readonly bundles?: BundleServer
   /** What its workloads can be exchanged for; nothing by default. */
   readonly targets?: Targets
-  /** In place of the command that serves: the sources, with their metrics or without. */
-  readonly program?: 'metered' | 'unmetered'
+  /** In place of the command that serves: the sources, whose metrics can be switched off. */
+  readonly program?: 'metered'
   /** For Node itself, as in NODE_OPTIONS. */
   readonly nodeOptions?: string
   /** Default: a file of SQLite. */
@@ -57,7 +57,7 @@ export function serverProgram(): { readonly file: string; readonly command: read
 
 function commandOf({ program }: ServerChoice): readonly string[] {
   if (program === undefined) return serverProgram().command
-  return [process.execPath, join(root, 'bench/metered-server.ts'), program]
+  return [process.execPath, join(root, 'bench/metered-server.ts')]
 }
 
 /** @param folder Made here; holds the configuration, the store and the log. */

@@ -95,7 +95,7 @@ const served = await build({
   entryPoints: { 'cli/serving': 'src/cli/serving.ts' },
   plugins: [nodeModulesAtOnce, onlyCommands((name) => serving.includes(name))],
 })
-requireLateClouds(served.metafile)
+requireLateLibraries(served.metafile)
 execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
   cwd: root,
   stdio: 'inherit',
@@ -104,8 +104,11 @@ await nameWhatIsShipped()
 await chmod(join(dist, 'cli/main.js'), 0o755)
 await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licencesOf([asked.metafile, served.metafile]))
 
-/** Libraries of clouds are loaded at the first exchange there, and are no part of what a server starts with. */
-function requireLateClouds({ outputs }: Metafile): void {
+/**
+ * Libraries of clouds are loaded at the first exchange there, those of OpenTelemetry where its variables are set: a server
+ * starts with none of them.
+ */
+function requireLateLibraries({ outputs }: Metafile): void {
   const { imports = [] } = Object.values(outputs).find(({ entryPoint }) => entryPoint === 'src/cli/serving.ts') ?? {}
   const serve = Object.keys(outputs).filter((path) => outputs[path]?.entryPoint === 'src/cli/commands/serve.ts')
   const reached = new Set(serve)
@@ -113,12 +116,12 @@ function requireLateClouds({ outputs }: Metafile): void {
   for (const path of reached)
     for (const { path: next, kind } of [...(outputs[path]?.imports ?? []), ...imports])
       if (kind === 'import-statement') reached.add(next)
-  const early = [...reached].flatMap((path) => Object.keys(outputs[path]?.inputs ?? {})).find(isOfCloud)
+  const early = [...reached].flatMap((path) => Object.keys(outputs[path]?.inputs ?? {})).find(isLate)
   if (serve.length !== 1 || early !== undefined) throw new Error(`serve starts with ${early ?? 'an unknown file'}`)
 }
 
-function isOfCloud(input: string): boolean {
-  return /node_modules\/(?:@aws-sdk|@smithy|@azure|google-auth-library|gaxios)\//.test(input)
+function isLate(input: string): boolean {
+  return /node_modules\/(?:@aws-sdk|@smithy|@azure|google-auth-library|gaxios|@opentelemetry\/(?!api\/))/.test(input)
 }
 
 /** Declarations still import sources, which are not shipped: some readers of types stop there. */

@@ -10,6 +10,7 @@ import { publicApi } from '../src/http/openapi/public-api.ts'
 import { buildOutputSchema } from './command-output.ts'
 import { buildCommandReference } from './command-reference.ts'
 import { buildConfigSchema } from './config-schema.ts'
+import { buildDashboard } from './dashboard.ts'
 import { buildMetricsPage } from './metrics-page.ts'
 import { buildOpenApi } from './openapi.ts'
 
@@ -23,6 +24,7 @@ export const generated: Readonly<Record<string, () => unknown | Promise<unknown>
   'schema/output.schema.json': buildOutputSchema,
   'docs/command-line.md': buildCommandReference,
   'docs/metrics.md': buildMetricsPage,
+  'deploy/grafana/apostille.json': buildDashboard,
 }
 
 /** What is in the repository. */

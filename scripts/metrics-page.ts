@@ -19,6 +19,7 @@ export const labels: Readonly<Record<string, string>> = {
   ring: '`x509`, or `jwt/` and the algorithm.',
   state: '`prepared`, `active` or `retiring`. Of several in one state the last. Of syncs how a secret stands.',
   listener: '`main` or `bundle_endpoint`.',
+  source: 'Where a certificate comes from: `self`, an SVID of ours, or `files`.',
   trust_domain: 'Name of the federated trust domain.',
   document: 'SHA-256 of the configuration document.',
   sync: 'Name of the sync in the configuration.',
@@ -35,6 +36,8 @@ Served at \`GET /metrics\`, in the text format of Prometheus: on the admin socke
 on the console. None of them holds a secret, a token or a SPIFFE ID.
 
     curl -sS --unix-socket .apostille/admin.sock http://localhost/metrics
+
+Dashboard and alert rules made of them: \`deploy/grafana\`, \`deploy/prometheus\`, and [what to do about an alert](alerts.md).
 
 | metric | kind | labels | |
 |---|---|---|---|

@@ -63,8 +63,8 @@ export function logSettings({ logLevel, logFormat }: LogFlags) {
   return { logLevel, logFormat: logFormat ?? (process.stderr.isTTY ? ('text' as const) : ('json' as const)) }
 }
 
-export function openTelemetry(flags: LogFlags, worker?: number): ProcessTelemetry {
-  return createProcessTelemetry(logSettings(flags), worker)
+export function openTelemetry(flags: LogFlags, worker?: number): Promise<ProcessTelemetry> {
+  return createProcessTelemetry({ ...logSettings(flags), env: process.env }, worker)
 }
 
 /** Comes back when it was stopped. @throws {CliError} when it did not start */
@@ -80,6 +80,7 @@ export async function runUntilStopped<Server extends Served>(life: Life<Server>)
   life.ready(server)
   await stopped
   await server.close()
+  await life.telemetry.close()
   flush()
   process.exit(0)
 }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { packageVersion } from '../runtime/package-version.node.ts'
 import { CliError, usageError } from './cli-error.ts'
 import { currentInvocation } from './invocation.ts'
 import type { CommandModule } from './options.ts'
@@ -167,7 +167,7 @@ async function createProgram(args: readonly string[], format: OutputFormat): Pro
   const program = new Command('apostille')
   program
     .description('Workload identity issuer and federation gateway.')
-    .version(version(), '-V, --version', 'print the version')
+    .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     // Behind a command `--version` is that command's: a secret has versions, too.
     .enablePositionalOptions()
@@ -201,13 +201,6 @@ function parentOf(program: Command, parents: ReadonlyMap<string, Command>, name:
 function pathOf(args: readonly string[]): string | undefined {
   const [first = '', second = ''] = args.filter((word) => !word.startsWith('-') && word !== 'help')
   return [`${first} ${second}`, first].find((path) => Object.hasOwn(commands, path) || Object.hasOwn(groups, path))
-}
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    readonly version: string
-  }
-  return version
 }
 
 function report(error: unknown, format: OutputFormat, args: readonly string[]): number {

@@ -91,7 +91,7 @@ export const metrics = {
   apostille_tls_certificate_expiry_timestamp_seconds: {
     kind: 'gauge',
     help: 'When the certificate that a listener shows expires, as Unix time.',
-    labels: ['listener'],
+    labels: ['listener', 'source'],
   },
   apostille_federation_polls_total: {
     kind: 'counter',

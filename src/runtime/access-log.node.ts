@@ -5,6 +5,7 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RequestTracing } from '../adapters/telemetry/opentelemetry.node.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { Connection } from '../http/incoming-call.ts'
 import { credentialsPath } from '../http/routes/credentials.ts'
@@ -15,6 +16,8 @@ export interface AccessLogDeps {
   readonly connection: (request: IncomingMessage) => Connection
   /** The route that a path stands for. Default: the path itself. */
   readonly routeOf?: (path: string) => string
+  /** Writes the line of a request where its trace is known. */
+  readonly within?: RequestTracing['within']
 }
 
 const knownRoutes = new Set([
@@ -45,7 +48,7 @@ export interface AccessLog {
 }
 
 /** The same for all targets, secrets and trust domains, as there may be any number of them. */
-function nameRoute(path: string): string {
+export function nameRoute(path: string): string {
   if (knownRoutes.has(path)) return path
   const folder = kvFolder.exec(path)?.[0]
   if (folder !== undefined) return `${folder}{path}`
@@ -53,7 +56,12 @@ function nameRoute(path: string): string {
   return path.startsWith(bundlesPath) ? `${bundlesPath}{trust_domain}` : 'other'
 }
 
-export function createAccessLog({ telemetry, connection, routeOf = (path) => path }: AccessLogDeps): AccessLog {
+export function createAccessLog({
+  telemetry,
+  connection,
+  routeOf = (path) => path,
+  within = (_, work) => work(),
+}: AccessLogDeps): AccessLog {
   // Weak, as a `Map` of what comes and goes is hard on the garbage collector: roster.ts.
   const requestIds = new WeakMap<ServerResponse, string>()
   let inFlight = 0
@@ -74,7 +82,7 @@ export function createAccessLog({ telemetry, connection, routeOf = (path) => pat
       const durationMs = performance.now() - startedMs
       telemetry.count('apostille_http_requests_total', { route, status: response.statusCode })
       telemetry.observe('apostille_http_request_duration_seconds', durationMs / 1000, { route })
-      telemetry.log(response.statusCode >= 500 ? 'warning' : 'info', 'request', {
+      const fields = {
         request_id: requestId,
         method: request.method,
         path: path.slice(0, maxLoggedPath),
@@ -83,7 +91,9 @@ export function createAccessLog({ telemetry, connection, routeOf = (path) => pat
         address,
         protocol: request.httpVersion,
         ...(!response.writableFinished && { aborted: true }),
-      })
+      }
+      const level = response.statusCode >= 500 ? 'warning' : 'info'
+      within(response, () => telemetry.log(level, 'request', fields))
     })
   }
   return {

@@ -7,6 +7,7 @@
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
+import type { RequestTracing } from '../adapters/telemetry/opentelemetry.node.ts'
 import type { Authorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
 import type { Gateway } from '../core/gateway.ts'
@@ -19,7 +20,7 @@ import { noteRefusal } from '../http/note-refusal.ts'
 import { problemAnswer } from '../http/problem.ts'
 import { withoutIssuerPath } from '../http/request-path.ts'
 import { oauthErrorAnswer } from '../http/routes/token.ts'
-import { createAccessLog } from './access-log.node.ts'
+import { createAccessLog, nameRoute } from './access-log.node.ts'
 import { type AdmissionLimits, createAdmission } from './admission.node.ts'
 import { createAnswering } from './answering.node.ts'
 import { createAtFirstUse } from './applications-at-first-use.node.ts'
@@ -37,6 +38,7 @@ export interface ListenersInput extends Omit<AdminDeps, 'status'> {
   readonly authorities: Pick<Authorities, 'current'>
   readonly telemetry: Telemetry
   readonly now: () => Date
+  readonly tracing?: RequestTracing
   /** Default: those of {@link AdmissionLimits}. */
   readonly admission?: Partial<AdmissionLimits>
   /** Of the unix path of `listen`. Default 0o666 less the umask. */
@@ -114,12 +116,15 @@ async function chooseTls(input: ListenersInput): Promise<TlsSource | undefined> 
   const { tls } = input.config.listen
   if (tls === 'off') return undefined
   const source = tls === 'self' ? await ownSvid(input) : await createFileSource(tls)
-  return tellExpiry(source, expiryOf(input, 'main'))
+  return tellExpiry(source, expiryOf(input, 'main', tls === 'self' ? 'self' : 'files'))
 }
 
-function expiryOf({ telemetry }: Pick<ListenersInput, 'telemetry'>, listener: string): (expiresAt: Date) => void {
-  return (expiresAt) =>
-    telemetry.gauge('apostille_tls_certificate_expiry_timestamp_seconds', expiresAt.getTime() / 1000, { listener })
+function expiryOf({ telemetry }: Pick<ListenersInput, 'telemetry'>, listener: string, source: 'self' | 'files') {
+  return (expiresAt: Date) =>
+    telemetry.gauge('apostille_tls_certificate_expiry_timestamp_seconds', expiresAt.getTime() / 1000, {
+      listener,
+      source,
+    })
 }
 
 type OwnSvidDeps = Pick<ListenersInput, 'config' | 'gateway' | 'authorities' | 'now'>
@@ -137,7 +142,7 @@ function ownSvid({ config, gateway, authorities, now }: OwnSvidDeps): Promise<Tl
 async function openBundleEndpoint(input: ListenersInput) {
   const { bundle_endpoint: endpoint } = input.config
   if (endpoint === undefined) return undefined
-  const tls = tellExpiry(await ownSvid(input), expiryOf(input, 'bundle_endpoint'))
+  const tls = tellExpiry(await ownSvid(input), expiryOf(input, 'bundle_endpoint', 'self'))
   const listener = await listen({
     address: endpoint.address,
     tls: tls.current(),
@@ -148,7 +153,7 @@ async function openBundleEndpoint(input: ListenersInput) {
 }
 
 function publicHandler(input: ListenersInput): Pick<ListenerOptions, 'handle' | 'unreadable'> {
-  const { gateway, telemetry, newRequestId, now } = input
+  const { gateway, telemetry, tracing, newRequestId, now } = input
   const routeOf = (path: string) => withoutIssuerPath(gateway, path)
   const connection = createConnectionReader(() => gateway.configured().config.listen.trusted_proxies)
   const hot = createHotLane({ gateway, telemetry, connection, now })
@@ -157,12 +162,15 @@ function publicHandler(input: ListenersInput): Pick<ListenerOptions, 'handle' | 
     (error, response, requestId) => void answerFailure(input, error, response, requestId),
   )
   const answering = createAnswering()
-  const answer = (request: IncomingMessage, response: ServerResponse, requestId: string) => {
+  const answerNow = (request: IncomingMessage, response: ServerResponse, requestId: string) => {
     answering.begin(request, response)
     if (hot(request, response, requestId)) return
     application(request, response, requestId)
   }
-  const log = createAccessLog({ telemetry, connection, routeOf })
+  const answer: typeof answerNow = tracing
+    ? (request, response, requestId) => tracing.within(response, () => answerNow(request, response, requestId))
+    : answerNow
+  const log = createAccessLog({ telemetry, connection, routeOf, ...(tracing && { within: tracing.within }) })
   const admission = createAdmission({
     telemetry,
     monotonicMs: () => performance.now(),
@@ -173,6 +181,7 @@ function publicHandler(input: ListenersInput): Pick<ListenerOptions, 'handle' | 
     const requestId = newRequestId()
     log.begin(request, response, requestId)
     const path = routeOf((request.url ?? '/').split('?', 1)[0] ?? '/')
+    tracing?.begin(request, response, { requestId, route: nameRoute(path), address: connection(request).address })
     if (probes.has(path) || admission.admits()) return answer(request, response, requestId)
     admission.wait({
       answer: () => answer(request, response, requestId),

@@ -12,6 +12,7 @@ import type { ConnectUpstream } from '../adapters/http-client.ts'
 import { createJoinEqual } from '../adapters/join-equal.ts'
 import { createUpstreamFiles } from '../adapters/keys/upstream-files.ts'
 import { measureStore } from '../adapters/stores/measured-store.ts'
+import type { RequestTracing } from '../adapters/telemetry/opentelemetry.node.ts'
 import { type Authorities, createAuthorities } from '../core/authorities.ts'
 import type { Configuration } from '../core/config.ts'
 import { createExplainer } from '../core/explainer.ts'
@@ -47,6 +48,8 @@ import { unlessReadOnly } from './unless-read-only.ts'
 export interface ServerDeps {
   readonly telemetry: Telemetry
   readonly metrics: AdminDeps['metrics']
+  /** Absent where nothing is traced. */
+  readonly tracing?: RequestTracing
   /** Default: those of {@link AdmissionLimits}. */
   readonly admission?: Partial<AdmissionLimits>
   /** An operator had this process reload. */
@@ -114,7 +117,8 @@ interface Parts extends ServerDeps {
 }
 
 async function assemble(parts: Parts): Promise<RunningServer> {
-  const { settings, config, opened, sources, started, telemetry, metrics, admission, reloaded, publicMode } = parts
+  const { settings, config, opened, sources, started, telemetry, metrics, tracing } = parts
+  const { admission, reloaded, publicMode } = parts
   const store = measureStore(opened.store, { telemetry, monotonicMs: sources.monotonicMs })
   let holder: ConfigurationHolder | undefined
   const authorities = createNodeAuthorities(parts, () => holder?.configured().config ?? config)
@@ -152,7 +156,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
     telemetry,
     now: sources.now,
   })
-  const connect = createConnect(sources)
+  const connect = createConnect(parts)
   const exchangeAtCloud = createExchangeAtCloud({ connect, now: sources.now })
   started.defer(exchangeAtCloud.close)
   const clouds = { exchangeAtCloud, joinEqual: createJoinEqual(), pause: (ms: number) => setTimeout(ms), deadline }
@@ -207,6 +211,7 @@ async function assemble(parts: Parts): Promise<RunningServer> {
       reloaded?.()
       return outcome
     },
+    ...(tracing && { tracing }),
     ...(admission && { admission }),
     ...(publicMode !== undefined && { publicMode }),
   })
@@ -288,10 +293,11 @@ export function createNodeAuthorities(
 }
 
 function createHolder(
-  { config, opened, sources, telemetry }: Parts,
+  parts: Parts,
   authorities: Authorities,
   { bundleOf }: Pick<ConfiguredFederation, 'bundleOf'>,
 ): ConfigurationHolder {
+  const { config, opened, sources, telemetry } = parts
   const files = createFileReader()
   return createConfigurationHolder(config, {
     ...sources,
@@ -299,15 +305,16 @@ function createHolder(
     trustDomain: config.trustDomain,
     ours: authorities.current,
     bundleOf,
-    connect: createConnect(sources, files),
+    connect: createConnect(parts, files),
     files,
     shareFetches: true,
     telemetry,
   })
 }
 
-function createConnect({ monotonicMs }: Sources, files = createFileReader()): ConnectUpstream {
-  return createConnectUpstream({ files, monotonicMs })
+function createConnect({ sources, tracing }: Parts, files = createFileReader()): ConnectUpstream {
+  const connect = createConnectUpstream({ files, monotonicMs: sources.monotonicMs })
+  return tracing ? tracing.connect(connect) : connect
 }
 
 function reportStart({ config, settings, opened, sources, telemetry }: Parts, { addresses }: Listeners): void {

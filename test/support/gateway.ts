@@ -7,6 +7,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { RequestTracing } from '../../src/adapters/telemetry/opentelemetry.node.ts'
 import { createPrometheusMetrics } from '../../src/adapters/telemetry/prometheus.ts'
 import type { RecordDocument } from '../../src/core/record.ts'
 import type { Fields, Telemetry } from '../../src/core/telemetry.ts'
@@ -108,6 +109,7 @@ export interface GatewayOptions {
   /** Default: new keys. */
   readonly issuer?: OidcIssuer
   readonly telemetry?: Partial<Telemetry>
+  readonly tracing?: RequestTracing
   readonly admission?: Partial<AdmissionLimits>
   /** Sees each answer of the admin socket. */
   readonly checkAdmin?: AnswerCheck
@@ -143,6 +145,7 @@ async function open(folder: string, issuer: OidcIssuer, options: GatewayOptions)
   const server = await startServer(settings, {
     telemetry,
     metrics: metrics.expose,
+    ...(options.tracing && { tracing: options.tracing }),
     ...(options.admission && { admission: options.admission }),
   })
   const target = targetOf(server, options)

@@ -39,7 +39,7 @@ export function define(command: Command): void {
   withLog(withOutput(command))
   examples(command, 'dev', 'dev --port 9443 --dir /tmp/apostille')
   act<DevOptions>(command, async (output, options) => {
-    const telemetry = openTelemetry(options)
+    const telemetry = await openTelemetry(options)
     const input = { ...logSettings(options), folder: options.dir, port: options.port, env: process.env }
     await runUntilStopped({
       telemetry,

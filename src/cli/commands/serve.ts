@@ -40,7 +40,7 @@ const settingsOf = (options: ServeOptions) =>
   ({ ...logSettings(options), configFile: options.config, purpose: 'serve', env: process.env }) as const
 
 async function serve(output: Output, options: ServeOptions): Promise<void> {
-  const telemetry = openTelemetry(options)
+  const telemetry = await openTelemetry(options)
   await runUntilStopped({
     telemetry,
     configFile: options.config,
@@ -50,7 +50,7 @@ async function serve(output: Output, options: ServeOptions): Promise<void> {
 }
 
 async function serveAsWorker(options: ServeOptions, link: WorkerLink): Promise<void> {
-  const telemetry = openTelemetry(options, link.number)
+  const telemetry = await openTelemetry(options, link.number)
   await runUntilStopped({
     telemetry,
     configFile: options.config,
@@ -70,7 +70,7 @@ async function serveAsWorker(options: ServeOptions, link: WorkerLink): Promise<v
 }
 
 async function serveByWorkers(output: Output, options: ServeOptions, count: number): Promise<void> {
-  const telemetry = openTelemetry(options)
+  const telemetry = await openTelemetry(options)
   const { startWorkers, WorkerEnded } = await import('../../runtime/workers.node.ts')
   await runUntilStopped({
     telemetry,
