@@ -36,7 +36,7 @@ beforeAll(async () => {
 
 const kustomize = (folder: string) => runOk(join(tools, 'kustomize'), ['build', join(root, 'deploy/kustomize', folder)])
 const helmArguments = (values: readonly string[]) => [
-  ...['template', 'id', chart, '--namespace', namespace],
+  ...['template', 'id', chart, '--namespace', namespace, '--kube-version', '1.35.4'],
   ...values.flatMap((value) => ['--set', value]),
 ]
 const helm = (...values: readonly string[]) => runOk(join(tools, 'helm'), helmArguments(values))
@@ -55,7 +55,14 @@ const renderings: readonly (readonly [name: string, render: () => Promise<string
   ['helm, one process', () => helm(...single)],
   [
     'helm, behind a proxy and without metrics',
-    () => helm('config.listen.tls=off', 'secrets.tls=', 'config.metrics=null', 'service.type=LoadBalancer'),
+    () =>
+      helm(
+        'config.listen.tls=off',
+        'config.listen.trusted_proxies.from[0]=10.0.0.0/8',
+        'secrets.tls=',
+        'config.metrics=null',
+        'service.type=LoadBalancer',
+      ),
   ],
   ['helm, with what is off by default', () => helm('nodeSelector.pool=infra', 'podAnnotations.a=b', 'env[0].name=A')],
 ]
