@@ -54,11 +54,16 @@ function readKey(value: unknown): VerificationKey | undefined {
     const { key, kid, alg } = parseJwk(value)
     const algorithm = alg === undefined ? defaultAlgorithm(key) : alg
     if (!isSignatureAlgorithm(algorithm) || !fitsAlgorithm(algorithm, key)) return undefined
-    return { jwk: key.export({ format: 'jwk' }), algorithm, ...(kid === undefined ? {} : { kid }) }
+    return { jwk: publicJwk(key), algorithm, ...(kid === undefined ? {} : { kid }) }
   } catch (error) {
     if (error instanceof ProtocolError) return undefined
     throw error
   }
+}
+
+/** Without members that are not there: workerd names those of a private key as well, with no value. */
+function publicJwk(key: KeyObject): JsonWebKey {
+  return Object.fromEntries(Object.entries(key.export({ format: 'jwk' })).filter(([, value]) => value !== undefined))
 }
 
 function isForVerifying(value: unknown): boolean {
