@@ -48,6 +48,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/workers.test.ts': ['flock'],
   'test/interop/postgres-server.test.ts': ['flock', 'openssl'],
   'test/interop/openapi-fuzz.test.ts': ['python', 'flock'],
+  'test/interop/telemetry.test.ts': ['go', 'python', 'flock'],
   'test/interop/package.test.ts': ['flock', 'x64'],
   'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-federation.test.ts': ['go', 'flock', 'gcc'],
