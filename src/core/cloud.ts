@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ServiceError } from './service-error.ts'
 import type { Target } from './target.ts'
 
 /** A credential of a cloud. Never logged, recorded or kept in the store. */
@@ -60,33 +61,7 @@ export type JoinEqual = <T>(key: string, run: () => Promise<T>) => Promise<T>
  */
 export type CloudErrorKind = 'unreachable' | 'throttled' | 'expired_token' | 'refused'
 
-export interface CloudErrorOptions extends ErrorOptions {
-  /** As the cloud has it: `AccessDenied`, `AADSTS700213`, `invalid_target`. */
-  readonly code: string
-  readonly status?: number
-  readonly requestId?: string
-  readonly retryAfterSeconds?: number
-  /** What most likely helps; the message has it as well. */
-  readonly fix?: string
-}
-
-/** A cloud gave no credential. The message is for operators and holds no token. */
-export class CloudError extends Error {
+/** A cloud gave no credential. */
+export class CloudError extends ServiceError<CloudErrorKind> {
   override readonly name = 'CloudError'
-  readonly kind: CloudErrorKind
-  readonly code: string
-  readonly status: number | undefined
-  readonly requestId: string | undefined
-  readonly retryAfterSeconds: number | undefined
-  readonly fix: string | undefined
-
-  constructor(kind: CloudErrorKind, message: string, options: CloudErrorOptions) {
-    super(message, options)
-    this.kind = kind
-    this.code = options.code
-    this.status = options.status
-    this.requestId = options.requestId
-    this.retryAfterSeconds = options.retryAfterSeconds
-    this.fix = options.fix
-  }
 }

@@ -3,9 +3,11 @@
  *
  * @module
  */
+
 import type { CloudCredential } from './cloud.ts'
 import type { DestinationDocument } from './config-destinations.ts'
 import type { OwnerStamp } from './owner-stamp.ts'
+import { ServiceError } from './service-error.ts'
 
 /** A secret as it stands at the destination, without what it holds. */
 export interface HeldSecret {
@@ -175,33 +177,7 @@ export type DestinationErrorKind =
   | 'bad_value'
   | 'refused'
 
-export interface DestinationErrorOptions extends ErrorOptions {
-  /** As the cloud has it: `AccessDeniedException`, `ObjectIsDeletedButRecoverable`, `PERMISSION_DENIED`. */
-  readonly code: string
-  readonly status?: number
-  readonly requestId?: string
-  readonly retryAfterSeconds?: number
-  /** What most likely helps; the message has it as well. */
-  readonly fix?: string
-}
-
-/** A destination did not do what was asked. The message is for operators and holds no value. */
-export class DestinationError extends Error {
+/** A destination did not do what was asked. */
+export class DestinationError extends ServiceError<DestinationErrorKind> {
   override readonly name = 'DestinationError'
-  readonly kind: DestinationErrorKind
-  readonly code: string
-  readonly status: number | undefined
-  readonly requestId: string | undefined
-  readonly retryAfterSeconds: number | undefined
-  readonly fix: string | undefined
-
-  constructor(kind: DestinationErrorKind, message: string, options: DestinationErrorOptions) {
-    super(message, options)
-    this.kind = kind
-    this.code = options.code
-    this.status = options.status
-    this.requestId = options.requestId
-    this.retryAfterSeconds = options.retryAfterSeconds
-    this.fix = options.fix
-  }
 }

@@ -5,6 +5,7 @@
  */
 
 import type { SourceDocument } from './config-sources.ts'
+import { ServiceError } from './service-error.ts'
 
 /** A secret as a listing shows it, without what it holds. */
 export interface SourceEntry {
@@ -68,31 +69,9 @@ export interface SecretSource {
  */
 export type SourceErrorKind = 'unreachable' | 'throttled' | 'forbidden' | 'unreadable' | 'refused'
 
-export interface SourceErrorOptions extends ErrorOptions {
-  /** As the source has it, such as `permission_denied` or `ENOENT`. */
-  readonly code: string
-  readonly status?: number
-  readonly requestId?: string
-  readonly retryAfterSeconds?: number
-}
-
-/** A source did not answer with what was asked. The message is for operators and holds no value. */
-export class SourceError extends Error {
+/** A source did not answer with what was asked. */
+export class SourceError extends ServiceError<SourceErrorKind> {
   override readonly name = 'SourceError'
-  readonly kind: SourceErrorKind
-  readonly code: string
-  readonly status: number | undefined
-  readonly requestId: string | undefined
-  readonly retryAfterSeconds: number | undefined
-
-  constructor(kind: SourceErrorKind, message: string, options: SourceErrorOptions) {
-    super(message, options)
-    this.kind = kind
-    this.code = options.code
-    this.status = options.status
-    this.requestId = options.requestId
-    this.retryAfterSeconds = options.retryAfterSeconds
-  }
 }
 
 /** Port: the adapter for a source of the configuration. */

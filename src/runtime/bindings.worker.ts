@@ -144,5 +144,14 @@ function findProblems(config: Configuration, document: string, files: Files): re
         ),
       ]
     : []
-  return [...found, ...endpoints, ...listener].sort((a, b) => a.line - b.line || a.column - b.column)
+  const store =
+    config.store.kind === 'postgres'
+      ? [
+          locate(
+            ['store'],
+            'a Worker keeps its store in its Durable Object or in D1: expected sqlite:PATH, whose path is passed over',
+          ),
+        ]
+      : []
+  return [...found, ...endpoints, ...listener, ...store].sort((a, b) => a.line - b.line || a.column - b.column)
 }

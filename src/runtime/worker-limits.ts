@@ -9,7 +9,8 @@ import type { Backups } from '../http/routes/backup.ts'
 import type { SealRotation } from '../http/routes/seal.ts'
 
 export const workerBackups: Backups = {
-  take: async () => notHere('a Worker has no file to copy: its platform keeps the state of the last 30 days'),
+  take: async () =>
+    notHere('a Worker has no file to copy: use the point-in-time recovery of its Durable Object, or of D1'),
 }
 
 export function createWorkerSeal(sealKey: Uint8Array): SealRotation {

@@ -74,6 +74,7 @@ test.each<[string, Document, string, RegExp]>([
     'federation.spire.example.profile',
     /use https_web/,
   ],
+  ['a database of its own', { store: 'postgres://apostille@localhost/apostille' }, 'store', /Durable Object or in D1/],
   [
     'a listener of its own',
     { bundle_endpoint: { address: '0.0.0.0:8444', profile: 'https_spiffe' } },

@@ -12,18 +12,22 @@ import { Hono } from 'hono'
 import { html } from 'hono/html'
 import type { Federation } from '../../core/federation.ts'
 import type { Gateway } from '../../core/gateway.ts'
+import { isLoopback } from '../../core/listen-address.ts'
 import type { Operator } from '../../core/operator.ts'
 import type { Records } from '../../core/records.ts'
-import { Refusal } from '../../core/refusal.ts'
+import { Refusal, refusals } from '../../core/refusal.ts'
+import type { Syncs } from '../../core/syncs.ts'
 import type { AdminDeps } from '../admin-app.ts'
 import { refusalOf } from '../problem.ts'
+import { filtersOf } from '../routes/records.ts'
 import { authoritiesPage } from './authorities-page.ts'
 import { federationPage } from './federation-page.ts'
 import { identitiesPage } from './identities-page.ts'
 import { type Markup, page, pages } from './layout.ts'
 import { overviewPage } from './overview-page.ts'
-import { filterFields, type RecordFilter, recordsPage } from './records-page.ts'
+import { filterFields, givenIn, type RecordFilter, recordsPage } from './records-page.ts'
 import { style } from './style.ts'
+import { syncsPage } from './syncs-page.ts'
 import { targetsPage } from './targets-page.ts'
 
 export interface ConsoleDeps extends Pick<AdminDeps, 'metrics' | 'telemetry' | 'newRequestId'> {
@@ -31,6 +35,7 @@ export interface ConsoleDeps extends Pick<AdminDeps, 'metrics' | 'telemetry' | '
   readonly operator: Pick<Operator, 'listAuthorities'>
   readonly federation: Pick<Federation, 'list'>
   readonly records: Pick<Records, 'list'>
+  readonly syncs: Pick<Syncs, 'list'>
   readonly now: () => Date
 }
 
@@ -80,14 +85,9 @@ export function createConsoleApp(deps: ConsoleDeps): Hono {
     // Who reads it is the operator.
     const text =
       refusal.code === 'internal' ? `The log has more of it at ${requestId}.` : (refusal.detail ?? refusal.reason)
-    return c.html(frame(deps, c.req.path, refusal.message, paragraph(text)), statusOf(refusal))
+    return c.html(frame(deps, c.req.path, refusal.message, paragraph(text)), refusals[refusal.code].status)
   })
   return app
-}
-
-function statusOf({ code }: Refusal): 400 | 500 | 503 {
-  if (code === 'malformed_request') return 400
-  return code === 'store_unavailable' || code === 'overloaded' || code === 'no_authority' ? 503 : 500
 }
 
 function frame({ gateway, now }: ConsoleDeps, path: string, title: string, content: Markup): Markup {
@@ -112,11 +112,12 @@ const contents: Readonly<Record<(typeof pages)[number]['path'], Content>> = {
   '/authorities': ({ operator, now }) => authoritiesPage(operator.listAuthorities(), now()),
   '/federation': ({ federation, now }) => federationPage(federation.list(), now()),
   '/targets': ({ gateway }) => targetsPage(gateway.configured().config.targets),
+  '/syncs': async ({ syncs, now }) => syncsPage(await syncs.list(), now()),
   async '/records'({ records }, query) {
     const filter = readFilter(query)
     const after = query.get('after') ?? ''
     const found = await records.list({
-      filters: filtersOf(filter),
+      filters: filtersOf(givenIn(filter)),
       limit: recordsOnPage,
       newestFirst: true,
       ...(after !== '' && { after }),
@@ -140,22 +141,10 @@ function readFilter(query: URLSearchParams): RecordFilter {
   ) as RecordFilter
 }
 
-const filterNames = { spiffe_id: 'spiffeId', request_id: 'requestId' } as const
-
-function filtersOf(filter: RecordFilter) {
-  return Object.fromEntries(
-    Object.entries(filter).flatMap(([name, value]) =>
-      value === ''
-        ? []
-        : [[Object.hasOwn(filterNames, name) ? filterNames[name as keyof typeof filterNames] : name, value]],
-    ),
-  )
-}
-
 /** `localhost` and all below it are loopback (RFC 6761 §6.3). */
 function isLoopbackName(host: string | undefined): boolean {
   const name = host?.replace(/:\d{1,5}$/, '').toLowerCase() ?? ''
-  return name === 'localhost' || name.endsWith('.localhost') || name === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(name)
+  return name.endsWith('.localhost') || isLoopback(name.replace(/^\[(.*)\]$/, '$1'))
 }
 
 const paragraph = (text: string): Markup => html`<p>${text}</p>`

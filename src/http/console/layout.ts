@@ -22,6 +22,7 @@ export const pages = [
   { path: '/authorities', title: 'Authorities' },
   { path: '/federation', title: 'Federation' },
   { path: '/targets', title: 'Targets' },
+  { path: '/syncs', title: 'Syncs' },
   { path: '/records', title: 'Records' },
 ] as const
 

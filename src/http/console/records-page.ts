@@ -23,10 +23,12 @@ export const filterFields = [
 export function recordsPage(filter: RecordFilter, { items, next }: RecordPage): Markup {
   return html`${form(filter)}
 ${table('Records', columns, items, next === undefined ? 'There is none of that kind.' : 'None of that kind among the newest: go on to older ones.')}
-${next === undefined ? '' : html`<p><a href="/records?${new URLSearchParams({ ...given(filter), after: next }).toString()}" rel="next">Older</a></p>`}`
+${next === undefined ? '' : html`<p><a href="/records?${new URLSearchParams({ ...givenIn(filter), after: next }).toString()}" rel="next">Older</a></p>`}`
 }
 
-const given = (filter: RecordFilter) => Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== ''))
+/** What the form asks for, without what it leaves open. */
+export const givenIn = (filter: RecordFilter): Partial<RecordFilter> =>
+  Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== ''))
 
 function form(filter: RecordFilter): Markup {
   return html`<form method="get" action="/records" role="search" aria-label="Records">

@@ -103,7 +103,10 @@ const filterNames = {
   rule: 'rule',
 } as const satisfies Record<string, keyof RecordFilters>
 
-function filtersOf(query: z.output<typeof recordQuery>): RecordFilters {
+type WireFilters = Readonly<Partial<Record<keyof typeof filterNames | 'from' | 'until', string | undefined>>>
+
+/** By the names that they have on the wire; what is absent asks for anything. */
+export function filtersOf(query: WireFilters): RecordFilters {
   const texts = Object.entries(filterNames).flatMap(([wire, name]) => {
     const value = query[wire as keyof typeof filterNames]
     return value === undefined ? [] : [[name, value]]
