@@ -8,6 +8,8 @@ import { type PlanItem, planSync } from './plan-sync.ts'
 import type { RecordEntry } from './record.ts'
 import { applySync, type RunInput, type RunOutcome } from './run-sync.ts'
 import type { OpenDestination } from './secret-destination.ts'
+import type { SecretSource } from './secret-source.ts'
+import { shareReads } from './shared-reads.ts'
 import type { Store } from './store.ts'
 import type { Sync, SyncDestination, SyncSet } from './sync.ts'
 import type { SyncCredentialDeps, SyncCredentials } from './sync-credential.ts'
@@ -53,13 +55,25 @@ export interface SyncWorker {
   readonly forgetGone: (syncs: SyncSet) => void
 }
 
+interface AtDestination {
+  readonly sync: Sync
+  readonly destination: SyncDestination
+  /** @throws what opening it throws */
+  readonly source: () => SecretSource
+}
+
 export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, signal }: SyncWorkerParts): SyncWorker {
   const reported = new Map<string, { readonly sync: string; readonly destination: string }>()
   let digests: SyncDigests | undefined
 
+  /** Opened by the first that needs it, and read once for all. */
+  function openShared(sync: Sync, readers: number): () => SecretSource {
+    let shared: SecretSource | undefined
+    return () => (shared ??= shareReads(sources.of(sync), readers, deps.monotonicMs))
+  }
+
   async function withDestination<T>(
-    sync: Sync,
-    destination: SyncDestination,
+    { sync, destination, source }: AtDestination,
     work: (input: RunInput) => Promise<T>,
   ): Promise<T> {
     digests ??= await openSyncDigests(deps.store, deps.keys)
@@ -72,17 +86,17 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       ...(target.document.type === 'aws' && { targetRegion: target.document.region }),
     })
     try {
-      return await work({ sync, destination, source: sources.of(sync), adapter, digests, owner, signal })
+      return await work({ sync, destination, source: source(), adapter, digests, owner, signal })
     } finally {
       await adapter.close?.()
     }
   }
 
   function apply(
-    sync: Sync,
-    destination: SyncDestination,
+    at: AtDestination,
     { lease, allowDeletions, requestId, onProgress }: RunOptions & { readonly lease: SyncLease },
   ): Promise<RunOutcome> {
+    const { sync, destination } = at
     const base: Pick<RecordEntry, 'requestId' | 'spiffeId' | 'target' | 'document'> = {
       spiffeId: (destination.target.actsAs ?? sync.spiffeId).uri,
       target: destination.target.name,
@@ -90,18 +104,18 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       ...(requestId !== undefined && { requestId }),
     }
     const told = (counts: SyncCounts) => onProgress?.(destination.name, counts)
-    return withDestination(sync, destination, (input) =>
+    return withDestination(at, (input) =>
       applySync(deps, { ...input, lease, allowDeletions, base, now: deps.now, onProgress: told }),
     )
   }
 
   async function runOne(
-    sync: Sync,
-    destination: SyncDestination,
+    at: AtDestination,
     { former, ...options }: RunOptions & { readonly lease: SyncLease; readonly former: DestinationStatus | undefined },
   ): Promise<DestinationStatus> {
+    const { sync, destination } = at
     const startedMs = deps.monotonicMs()
-    const outcome = await orSaid(() => apply(sync, destination, options))
+    const outcome = await orSaid(() => apply(at, options))
     const status = statusOf(outcome, former, deps.now())
     const labels = { sync: sync.name, destination: destination.name }
     reported.set(JSON.stringify(labels), labels)
@@ -118,10 +132,12 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       const begun = { digest, startedAt: deps.now(), fence: lease.fence }
       const isFirst = await writeStatus(deps.store, sync.name, held.version, { ...begun, destinations: former })
       if (!isFirst) throw new LeaseLost('somebody else runs it')
+      const source = openShared(sync, options.destinations.length)
       const ended = await allEnded(
         options.destinations.map(async (destination) => {
           const { name } = destination
-          return [name, await runOne(sync, destination, { ...options, lease, former: former[name] })] as const
+          const at = { sync, destination, source }
+          return [name, await runOne(at, { ...options, lease, former: former[name] })] as const
         }),
       )
       const known = new Set(sync.destinations.map(({ name }) => name))
@@ -132,11 +148,14 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
     },
 
     async plan(sync, destinations, emit) {
+      const source = openShared(sync, destinations.length)
       const planned = await allEnded(
         destinations.map(async (destination) => {
           const { name } = destination
           const outcome = await orSaid(() =>
-            withDestination(sync, destination, (input) => planSync(deps, input, (item) => emit(name, item))),
+            withDestination({ sync, destination, source }, (input) =>
+              planSync(deps, input, (item) => emit(name, item)),
+            ),
           )
           return [name, typeof outcome === 'string' ? failed(outcome) : outcome] as const
         }),

@@ -395,6 +395,14 @@ describe('a destination that fails', () => {
   })
 })
 
+test('a secret is read once for all destinations that it goes to', async () => {
+  const world = await createSyncWorld(`syncs: { payments: { paths: ['**'], destinations: [aws, azure, gcp] } }`)
+  for (let count = 0; count < 100; count++) world.source.set(`${count}`, { key: 'k' })
+  const counts = { state: 'synced', counts: { created: 100 } }
+  expect((await apply(world.createProcess())).destinations).toMatchObject({ aws: counts, azure: counts, gcp: counts })
+  expect(world.source.reads).toBe(100)
+})
+
 test('no more requests at once than the destination says', async () => {
   const world = await createSyncWorld()
   for (let count = 0; count < 100; count++) world.source.set(`${count}`, { key: 'k' })
