@@ -46,6 +46,8 @@ export interface MemoryCloud {
   onRequest: (request: Request, phase: 'before' | 'after', name?: string) => void | Promise<void>
   /** Somebody else writes: the stamp stays as it is, unless it is dropped. */
   readonly edit: (name: string, value: string, options?: { readonly dropStamp?: boolean }) => void
+  /** Somebody else removes it with all of its versions. */
+  readonly discard: (name: string) => void
   readonly open: (opened: Pick<OpenedDestination, 'credential'>) => SecretDestination
 }
 
@@ -65,6 +67,10 @@ export function createMemoryCloud(): MemoryCloud {
       const { stamp: _, ...unstamped } = former ?? { tags: {} }
       const versions = (former?.versions ?? 0) + 1
       secrets.set(name, { ...(dropStamp ? unstamped : former), tags: former?.tags ?? {}, value, versions })
+    },
+    discard(name) {
+      secrets.delete(name)
+      formerStamps.delete(name)
     },
     open: ({ credential }) => createAdapter(cloud, formerStamps, credential),
   }
@@ -138,7 +144,7 @@ function createAdapter(
       const held = await lookClosely(name, turn)
       if (held === undefined) return { outcome: 'absent' }
       if (ownershipOf(held.stamp, owner) !== 'ours') throw conflict()
-      await request(turn, 'remove', name, () => secrets.delete(name))
+      await request(turn, 'remove', name, () => cloud.discard(name))
       return { outcome: 'removed', id: name }
     },
   }
