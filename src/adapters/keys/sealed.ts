@@ -182,12 +182,14 @@ function decrypt(key: KeyObject, { nonce, ciphertext, tag }: ReturnType<typeof r
 
 /** Each part headed by its length, so that no two bindings are the same bytes. */
 function associatedData(trustDomain: string, { name, purpose }: Binding): Buffer {
-  const parts = [version, trustDomain, purpose, name].flatMap((part) => {
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(Buffer.byteLength(part))
-    return [length, Buffer.from(part)]
-  })
-  return Buffer.concat(parts)
+  const parts = [version, trustDomain, purpose, name]
+  const data = Buffer.allocUnsafe(parts.reduce((size, part) => size + 4 + Buffer.byteLength(part), 0))
+  let at = 0
+  for (const part of parts) {
+    const length = data.write(part, at + 4)
+    at = data.writeUInt32BE(length, at) + length
+  }
+  return data
 }
 
 function readSealed(name: string, sealed: string) {
