@@ -60,6 +60,7 @@ interface AtDestination {
   readonly destination: SyncDestination
   /** @throws what opening it throws */
   readonly source: () => SecretSource
+  readonly closely: boolean
 }
 
 export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, signal }: SyncWorkerParts): SyncWorker {
@@ -73,7 +74,7 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
   }
 
   async function withDestination<T>(
-    { sync, destination, source }: AtDestination,
+    { sync, destination, source, closely }: AtDestination,
     work: (input: RunInput) => Promise<T>,
   ): Promise<T> {
     digests ??= await openSyncDigests(deps.store, deps.keys)
@@ -86,7 +87,7 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       ...(target.document.type === 'aws' && { targetRegion: target.document.region }),
     })
     try {
-      return await work({ sync, destination, source: source(), adapter, digests, owner, signal })
+      return await work({ sync, destination, source: source(), adapter, digests, owner, closely, signal })
     } finally {
       await adapter.close?.()
     }
@@ -113,10 +114,10 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
     at: AtDestination,
     { former, ...options }: RunOptions & { readonly lease: SyncLease; readonly former: DestinationStatus | undefined },
   ): Promise<DestinationStatus> {
-    const { sync, destination } = at
+    const { sync, destination, closely } = at
     const startedMs = deps.monotonicMs()
     const outcome = await orSaid(() => apply(at, options))
-    const status = statusOf(outcome, former, deps.now())
+    const status = statusOf(outcome, former, { finishedAt: deps.now(), closely })
     const labels = { sync: sync.name, destination: destination.name }
     reported.set(JSON.stringify(labels), labels)
     reportRun(deps.telemetry, { ...labels, status, durationMs: deps.monotonicMs() - startedMs })
@@ -136,7 +137,7 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       const ended = await allEnded(
         options.destinations.map(async (destination) => {
           const { name } = destination
-          const at = { sync, destination, source }
+          const at = { sync, destination, source, closely: isLookDue(destination, former[name], deps.now()) }
           return [name, await runOne(at, { ...options, lease, former: former[name] })] as const
         }),
       )
@@ -153,7 +154,7 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
         destinations.map(async (destination) => {
           const { name } = destination
           const outcome = await orSaid(() =>
-            withDestination({ sync, destination, source }, (input) =>
+            withDestination({ sync, destination, source, closely: destination.lookSeconds !== undefined }, (input) =>
               planSync(deps, input, (item) => emit(name, item)),
             ),
           )
@@ -171,6 +172,13 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       }
     },
   }
+}
+
+/** A clock that was set back makes it due. */
+function isLookDue({ lookSeconds }: SyncDestination, former: DestinationStatus | undefined, now: Date): boolean {
+  if (lookSeconds === undefined || former?.lookedAt === undefined) return lookSeconds !== undefined
+  const sinceMs = now.getTime() - former.lookedAt.getTime()
+  return sinceMs < 0 || sinceMs >= lookSeconds * 1000
 }
 
 function failed(error: string) {

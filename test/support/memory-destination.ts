@@ -39,6 +39,8 @@ export interface MemoryCloud {
   readonly load: { now: number; most: number }
   /** Of a listing. */
   pageSize: number
+  /** Whether a listing shows that somebody else gave a secret another value; otherwise a look does. */
+  listsEdits: boolean
   /**
    * Runs with each request: what it throws is what the request fails with. `after` says that the cloud has done it by
    * then, and only the answer is lost.
@@ -60,6 +62,7 @@ export function createMemoryCloud(): MemoryCloud {
     requests: { list: 0, look: 0, write: 0, remove: 0 },
     load: { now: 0, most: 0 },
     pageSize: 100,
+    listsEdits: true,
     onRequest: () => undefined,
     edit(name, value, { dropStamp = false } = {}) {
       const former = secrets.get(name)
@@ -87,6 +90,9 @@ function createAdapter(
     const stored = secrets.get(name)
     return stored && { name, state: stateOf(stored), ...(stored.stamp && { stamp: stored.stamp }) }
   }
+
+  const listed = (held: HeldSecret | undefined): HeldSecret | undefined =>
+    held?.state === 'edited' && !cloud.listsEdits ? { ...held, state: 'whole' } : held
 
   async function request<T>(turn: DestinationTurn, kind: Request, name: string | undefined, run: () => T): Promise<T> {
     await turn.pace(kind === 'list' || kind === 'look' ? 'read' : 'write')
@@ -117,7 +123,7 @@ function createAdapter(
       const names = [...secrets.keys()]
       for (let at = 0; at === 0 || at < names.length; at += cloud.pageSize)
         yield await request(turn, 'list', undefined, () =>
-          names.slice(at, at + cloud.pageSize).flatMap((name) => heldAs(name) ?? []),
+          names.slice(at, at + cloud.pageSize).flatMap((name) => listed(heldAs(name)) ?? []),
         )
     },
     find: lookClosely,
