@@ -332,7 +332,7 @@ describe('Google Cloud', () => {
     // None of the keys that are there signs any more, once Google has others.
     const { keys } = JSON.parse(jwksJson)
     setUpProvider({
-      ...report.documents['provider'],
+      ...(report.documents['provider'] as object),
       oidc: { issuerUri: issuer, jwksJson: JSON.stringify({ keys: [] }) },
     })
     expect(await unwanted('gcp-direct')()).toEqual({ ok: false, code: 'invalid_grant' })
