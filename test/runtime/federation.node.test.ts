@@ -195,6 +195,26 @@ describe('an SVID of one gateway at the other', () => {
     expect((await send(target, '/v1/svid/x509', other)).status).toBe(403)
   })
 
+  test.each([1, 7])(
+    'an X.509-SVID behind %i intermediates is a proof on each connection of a client that keeps sessions',
+    async (depth) => {
+      const intermediates = [rogue.root]
+      for (let at = 0; at < depth; at++)
+        intermediates.unshift(
+          (intermediates[0] ?? rogue.root).issueAuthority({ subject: `Rogue ${at}`, uris: [], ...times() }),
+        )
+      const leaf = (intermediates[0] ?? rogue.root).issue({ uris: ['spiffe://rogue.example/deep'], ...times() })
+      const cert = [leaf, ...intermediates.slice(0, -1)].map(pem).join('')
+      const target = { ...b.target, tls: { ...b.target.tls, cert, key: keyPem(leaf.key) } }
+      const agent = new Agent({ keepAlive: false })
+      const answers = [await send(target, '/v1/identities', { agent }), await send(target, '/v1/identities', { agent })]
+      expect(answers.map(({ status }) => status)).toEqual([200, 200])
+      expect(answers.map(({ text }) => JSON.parse(text).items[0].spiffe_id)).toEqual(
+        answers.map(() => 'spiffe://b.example/rogue/deep'),
+      )
+    },
+  )
+
   test('has what rules and policies give it, and no more', async () => {
     const shut = await askJwt(b, await tokenOf(a, issuerOfB, 'shut'))
     expect([shut.status, shut.json().code]).toEqual([403, 'not_entitled'])
