@@ -277,6 +277,13 @@ describe('bundles that are handed on', () => {
     expect((await b.send('/v1/bundles/a.example?format=der')).status).toBe(400)
   })
 
+  test('are open to scripts of other origins, which ask first whether they may say what they know', async () => {
+    const headers = { origin: 'https://x.example', 'access-control-request-headers': 'if-none-match' }
+    const { status, headers: allowed } = await b.send('/v1/bundles/a.example', { method: 'OPTIONS', headers })
+    expect([status, allowed['access-control-allow-origin']]).toEqual([204, '*'])
+    expect(allowed['access-control-allow-headers']).toBe('if-none-match')
+  })
+
   test.each(['b.example', 'nobody.example', 'A.example', 'a.example/', '%00'])('there is none at %s', async (name) => {
     const answer = await b.send(`/v1/bundles/${name}`)
     expect([answer.status, answer.headers['content-type']]).toEqual([404, 'application/problem+json'])
