@@ -280,6 +280,25 @@ describe('an X.509-SVID', () => {
     expect(JSON.stringify(kept)).not.toMatch(/CERTIFICATE|MII/)
   })
 
+  test('lives no longer than its authority lets one live, and no longer than that itself', async () => {
+    const own = createTestAuthorities({ plans: testPlans.map((plan) => ({ ...plan, ttlSeconds: 900 })) })
+    await own.authorities.refresh()
+    const at = async (now: Date) => leafOf(await issuerOf({ authorities: own, now }).issue(x509())).notAfter
+    expect(await at(testNow)).toEqual(later(300))
+    expect(await at(later(500))).toEqual(later(600))
+  })
+
+  test.each([
+    ['that has expired', 600],
+    ['that is not valid yet, as the clock was set back', -86_400],
+  ])('of an authority %s is not signed, and that is on record', async (_, seconds) => {
+    const own = createTestAuthorities({ plans: testPlans.map((plan) => ({ ...plan, ttlSeconds: 900 })) })
+    await own.authorities.refresh()
+    const { issue, kept } = issuerOf({ authorities: own, now: later(seconds) })
+    expect(refused(await issue(x509())).code).toBe('no_authority')
+    expect(kept).toMatchObject([{ operation: 'x509_svid', decision: 'refused', code: 'no_authority' }])
+  })
+
   test.each([
     ['nothing', ''],
     ['no request', formatPem('CERTIFICATE', Buffer.from('x'))],
