@@ -76,6 +76,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     if (bundle === undefined) throw new Refusal('not_found', 'no bundle of that trust domain')
     return send(c, chosenAnswer(chooseBundle(bundle, c.req.query('format')), c.req.header('if-none-match')))
   })
+  app.options('/v1/bundles/:trust_domain', (c) => c.body(null, 204, corsHeaders))
   const description = createOpenApiDocument('public')
   app.get(openApiPath, async (c) => send(c, documentAnswer(await description(), c.req.header('if-none-match'))))
   app.options(openApiPath, (c) => c.body(null, 204, corsHeaders))
