@@ -17,6 +17,7 @@ interface Tool {
 const tools = {
   go: { name: 'Go 1.26', probe: ['go', 'version'], atLeast: [1, 26] },
   gcc: { name: 'gcc', probe: ['gcc', '--version'] },
+  git: { name: 'git', probe: ['git', '--version'] },
   flock: { name: 'flock', probe: ['flock', '--version'] },
   chromium: { name: 'Chromium', probe: ['scripts/chromium.sh'] },
   x64: { name: 'Linux on x86-64', probe: ['sh', '-c', 'test "$(uname -sm)" = "Linux x86_64"'] },
@@ -50,6 +51,8 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/openapi-fuzz.test.ts': ['python', 'flock'],
   'test/interop/telemetry.test.ts': ['go', 'python', 'flock'],
   'test/interop/package.test.ts': ['flock', 'x64'],
+  'test/interop/installed.test.ts': ['flock'],
+  'test/interop/release.test.ts': ['git'],
   'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-federation.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-bundle.test.ts': ['go', 'flock', 'gcc'],
