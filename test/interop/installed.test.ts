@@ -61,7 +61,7 @@ describe.each(versions)('on Node %s', (major, findNode) => {
     const proof = ['--server', server, '--ca-file', '.apostille/ca.pem', '--token-file', '.apostille/token']
     expect(await asked('svid', 'jwt', '--audience', 'demo', ...proof)).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/)
     expect(await asked('svid', 'x509', '--out', 'svid', ...proof)).toContain('spiffe://dev.local/dev/demo')
-    expect((await stat(join(folder, 'svid/svid_key.pem'))).mode & 0o777).toBe(0o600)
+    expect((await stat(join(folder, 'svid/svid.key'))).mode & 0o777).toBe(0o600)
     await dev.end()
     expect(dev.output().stderr).not.toMatch(/warning/i)
   })

@@ -11,16 +11,17 @@ import { copyProject } from './support/packed.ts'
 const stack = cleanupAfterAll()
 let project: string
 let out: string
+let version: string
 
 beforeAll(async () => {
   const folder = await makeFolder(stack)
   project = join(folder, 'project')
   out = join(folder, 'out')
   await copyProject(project)
+  version = JSON.parse(await readFile(join(project, 'package.json'), 'utf8')).version
   await git('init', '--quiet')
   await appendFile(join(project, '.git/info/exclude'), '/node_modules\n')
-  await write('CHANGELOG.md', '# Changelog\n\n## 9.8.7 - 2026-12-01\n\n- All of it.\n')
-  await setVersion('9.8.7')
+  await write('CHANGELOG.md', `# Changelog\n\n## ${version} - 2026-12-01\n\n- All of it.\n`)
   await git('add', '--all')
   await git(...author, 'commit', '--quiet', '--message', 'a release')
 })
@@ -38,12 +39,8 @@ const release = (...args: readonly string[]) =>
   })
 
 async function setVersion(version: string): Promise<void> {
-  for (const name of ['package.json', 'package-lock.json']) {
-    const manifest = JSON.parse(await readFile(join(project, name), 'utf8'))
-    manifest.version = version
-    if (manifest.packages) manifest.packages[''].version = version
-    await write(name, `${JSON.stringify(manifest, null, 2)}\n`)
-  }
+  const manifest = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'))
+  await write('package.json', JSON.stringify({ ...manifest, version }))
 }
 
 test('a tree with changes is refused, and what changed is named', async () => {
@@ -78,12 +75,12 @@ test.each([
 test('by default it makes the package, its bill of materials and their sums, and says what it would publish', async () => {
   const { code, stdout, stderr } = await release('--skip-check')
 
-  expect({ code, stderr }).toMatchObject({ code: 0 })
-  const [tarball, sbom] = ['apostille-9.8.7.tgz', 'apostille-9.8.7.cdx.json']
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.any(String) })
+  const [tarball, sbom] = [`apostille-${version}.tgz`, `apostille-${version}.cdx.json`]
   expect((await readdir(out)).sort()).toEqual(['SHA256SUMS', sbom, tarball])
   const sums = await Promise.all([tarball, sbom].map(async (file) => `${await sha256(file)}  ${file}\n`))
   expect(await readFile(join(out, 'SHA256SUMS'), 'utf8')).toBe(sums.join(''))
-  expect(JSON.parse(await readFile(join(out, sbom), 'utf8')).metadata.component.version).toBe('9.8.7')
+  expect(JSON.parse(await readFile(join(out, sbom), 'utf8')).metadata.component.version).toBe(version)
   expect(stdout).toContain(`npm publish ${join(out, tarball)} --provenance --access public\n`)
 
   // The same commit gives the same bytes.

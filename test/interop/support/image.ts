@@ -32,8 +32,8 @@ const deadlineMs = 10 * 60_000
 
 /** For root only. What it makes in `folder` goes with the stack. */
 export async function buildImage(stack: AsyncDisposableStack, folder: string): Promise<Image> {
-  const program = await part('buildah.sh')
-  const storage = ['--storage-driver', 'vfs', '--root', join(folder, 'storage'), '--runroot', join(folder, 'run')]
+  const program = await part('debian-program.sh', 'buildah', 'buildah')
+  const storage = ['--root', join(folder, 'storage'), '--runroot', join(folder, 'run')]
   const buildah = async (...args: readonly string[]) =>
     (await runOk(program, [...storage, ...args], { cwd: root, deadlineMs })).trim()
 
@@ -108,6 +108,7 @@ async function addUsers(folder: string): Promise<string> {
     join(folder, 'etc/passwd'),
     'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n',
   )
+  await writeFile(join(folder, 'etc/hosts'), '127.0.0.1 localhost\n')
   return folder
 }
 
