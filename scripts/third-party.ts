@@ -73,42 +73,43 @@ async function manifestOf(folder: string): Promise<Manifest> {
   return JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8'))
 }
 
+type Component = { readonly 'bom-ref': string; readonly name: string } & Readonly<Record<string, unknown>>
+
+/** What is used of what `npm sbom` says. */
 interface Sbom {
-  readonly metadata: { readonly component: Component } & Readonly<Record<string, unknown>>
+  readonly metadata: { readonly component: Component }
   readonly components: readonly Component[]
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[]
 }
 
-type Component = { readonly 'bom-ref': string; readonly name: string } & Readonly<Record<string, unknown>>
-
 /**
  * CycloneDX: what npm says of the lockfile, less what is not in the bundles. The same lockfile gives the same bytes, so it
- * has neither a time nor a serial number.
+ * has no time, no serial number and no version of npm.
  *
+ * @throws {Error} where what is installed is not what the lockfile says
  * @see {@link https://cyclonedx.org/docs/1.5/json/ CycloneDX 1.5}
  */
 export async function sbomOf(packages: readonly string[]): Promise<string> {
   const args = ['sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'application', '--package-lock-only']
-  const { serialNumber: _, ...whole } = JSON.parse(
-    execFileSync('npm', args, { cwd: root, encoding: 'utf8' }),
-  ) as Sbom & {
-    readonly serialNumber: string
-  }
-  const { timestamp: __, ...metadata } = whole.metadata
+  const whole = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8' })) as Sbom
   const refs = await Promise.all(packages.map(async (folder) => refOf(await manifestOf(folder))))
   const components = refs.map((ref) => {
     const component = whole.components.find((each) => each['bom-ref'] === ref)
     if (component === undefined) throw new Error(`${ref} is bundled, and not in the lockfile: run npm ci`)
-    // Bundled is what `required` means here; npm calls it development.
+    // Whatever npm calls it: it is in the package.
     return { ...component, scope: 'required', properties: [] }
   })
+  // npm names it as the folder is named.
   const own = { ...whole.metadata.component, name: 'apostille' }
   const dependencies = whole.dependencies
     .filter(({ ref }) => refs.includes(ref))
     .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((each) => refs.includes(each)) }))
   const bom = {
-    ...whole,
-    metadata: { ...metadata, component: own },
+    $schema: 'http://cyclonedx.org/schema/bom-1.5.schema.json',
+    bomFormat: 'CycloneDX',
+    specVersion: '1.5',
+    version: 1,
+    metadata: { lifecycles: [{ phase: 'build' }], component: own },
     components,
     dependencies: [{ ref: own['bom-ref'], dependsOn: refs }, ...dependencies],
   }
