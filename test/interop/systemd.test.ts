@@ -21,7 +21,7 @@ const analyze = (...args: readonly string[]) => run(program, args, { env: { SYST
 test('systemd finds no mistake in it', async () => {
   const mistaken = join(folder, 'mistaken.service')
   await writeFile(mistaken, '[Service]\nExecStart=/usr/bin/env true\nProtectSytem=strict\n')
-  expect((await analyze('verify', '--man=no', mistaken)).stderr).toContain("Unknown key name 'ProtectSytem'")
+  expect((await analyze('verify', '--man=no', mistaken)).stderr).toMatch(/Unknown key .*ProtectSytem/)
 
   expect(await analyze('verify', '--man=no', unit)).toEqual({ code: 0, stdout: '', stderr: '' })
 })
