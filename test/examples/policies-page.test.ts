@@ -83,9 +83,12 @@ const idOf = (text: string) => (text.startsWith('/') ? `spiffe://example.org${te
 function readRequest(text: string): ExplainedRequest {
   const [plain = '', ...options] = text.split(/ (?=(?:for|from|as|at) )/)
   const [operation = '', ...about] = plain.split(' ')
-  const { for: ttl, from: address = '', as: spiffeId, at = '2026-06-01T12:00:00Z' } = Object.fromEntries(
-    options.map((option) => option.split(' ')),
-  )
+  const {
+    for: ttl,
+    from: address = '',
+    as: spiffeId,
+    at = '2026-06-01T12:00:00Z',
+  } = Object.fromEntries(options.map((option) => option.split(' ')))
   const [first = ''] = about
   const subjects: Readonly<Record<string, object>> = {
     x509_svid: {},
@@ -139,9 +142,19 @@ describe.each(recipes)('recipe $title', ({ text, rows }) => {
     const { ttl, ...rest } = parseYaml(more.startsWith('{') ? more : `{ ${more} }`)
     const { audience = [], ttlSeconds, address, time } = request
     const asked = request.operation === 'jwt_svid' && { audience }
-    const input = { configured, identity, address, now: time, ...asked, readJoinToken, ...(ttlSeconds && { ttlSeconds }) }
+    const input = {
+      configured,
+      identity,
+      address,
+      now: time,
+      ...asked,
+      readJoinToken,
+      ...(ttlSeconds && { ttlSeconds }),
+    }
     const wanted = { ...rest, ...(ttl && { ttl: secondsOf(ttl) }) }
     const found = await entitled(input, request.operation)
-    expect(Object.fromEntries(Object.keys(wanted).map((key) => [key, found[key as keyof typeof found]]))).toEqual(wanted)
+    expect(Object.fromEntries(Object.keys(wanted).map((key) => [key, found[key as keyof typeof found]]))).toEqual(
+      wanted,
+    )
   })
 })

@@ -216,7 +216,10 @@ async function startIssuer(issuerOf: (origin: string) => string) {
 describe('after a rotation', () => {
   async function activateNext(): Promise<void> {
     const json = { action: 'activate', ring: 'jwt/ES256', force: true }
-    const { status } = await ask('http://admin/v1/authorities', { socketPath: join(gateway.folder, 'admin.sock'), json })
+    const { status } = await ask('http://admin/v1/authorities', {
+      socketPath: join(gateway.folder, 'admin.sock'),
+      json,
+    })
     expect(status).toBe(200)
   }
 

@@ -20,7 +20,7 @@ with urllib.request.urlopen(f"{ISSUER}/.well-known/openid-configuration", timeou
 if discovery["issuer"] != ISSUER:
     sys.exit("the discovery document is of another issuer")
 
-# Kept for 5 minutes. A new `kid` has them read again.
+# Kept for 5 minutes. A new `kid` has them read again, once in 30 seconds.
 keys = jwt.PyJWKClient(discovery["jwks_uri"], lifespan=300, timeout=10)
 
 
@@ -38,7 +38,7 @@ def verify(token):
         options={"require": ["sub", "exp", "iss", "aud"]},
     )
     if not claims["sub"].startswith(f"spiffe://{TRUST_DOMAIN}/"):
-        raise jwt.InvalidSubjectError("no workload of this trust domain")
+        raise jwt.InvalidTokenError("no workload of this trust domain")
     return claims
 
 

@@ -1,6 +1,6 @@
 // Reads tokens, one a line, and says of each whose it is, or why it is refused. With the SDK of Apostille.
 //   ISSUER, AUDIENCE, TRUST_DOMAIN: whose tokens, made for whom, about workloads of which trust domain
-//   APOSTILLE_CA_FILE: PEM that vouches for the issuer's certificate, where no public authority does
+//   NODE_EXTRA_CA_CERTS: PEM that vouches for the issuer's certificate, where no public authority does
 import { createInterface } from 'node:readline'
 // In a project of yours: from 'apostille/node'
 import { createIssuerKeys, verifyJwtSvid } from '../../../src/node.ts'

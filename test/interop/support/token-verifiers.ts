@@ -21,7 +21,7 @@ export interface VerifierProgram {
 export const verifierPrograms: readonly VerifierProgram[] = [
   { name: 'TypeScript with the SDK', source: 'typescript/sdk.ts', keyRequests: 1 },
   { name: 'TypeScript with jose', source: 'typescript/jose.ts', keyRequests: 1 },
-  { name: 'Python', source: 'python/verify.py', keyRequests: 12 },
+  { name: 'Python', source: 'python/verify.py', keyRequests: 1 },
   { name: 'Go', source: 'go/main.go', keyRequests: 12 },
   { name: 'Java', source: 'java/src/main/java/Verify.java', keyRequests: 2 },
   { name: 'Rust', source: 'rust/src/main.rs', keyRequests: 1 },
@@ -82,15 +82,15 @@ async function findCommands(caFile: string, folder: string): Promise<Readonly<Re
   const java = await part('maven-program.sh', `${examples}/java`)
   await runOk('keytool', [...trust, '-storepass', 'changeit'])
 
-  const node = (source: string, variable: string): Command => ({
+  const node = (source: string): Command => ({
     command: process.execPath,
     args: [join(root, examples, source)],
-    env: { [variable]: caFile },
+    env: { NODE_EXTRA_CA_CERTS: caFile },
   })
   const env = { SSL_CERT_FILE: caFile }
   return {
-    'typescript/sdk.ts': node('typescript/sdk.ts', 'APOSTILLE_CA_FILE'),
-    'typescript/jose.ts': node('typescript/jose.ts', 'NODE_EXTRA_CA_CERTS'),
+    'typescript/sdk.ts': node('typescript/sdk.ts'),
+    'typescript/jose.ts': node('typescript/jose.ts'),
     'python/verify.py': { command: join(python, 'bin/python'), args: [join(root, examples, 'python/verify.py')], env },
     'go/main.go': { command: join(go, 'verify-jwt-svid'), args: [], env },
     'java/src/main/java/Verify.java': {

@@ -1,0 +1,199 @@
+/** What docs/mtls-nginx-envoy.md shows: real proxies, with files that the watch keeps fresh. */
+import { X509Certificate } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { connect } from 'node:tls'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { startHttpsServer } from '../support/https-server.ts'
+import { cleanupAfterAll, makeFolder } from './support/cleanup.ts'
+import { poll, start } from './support/command.ts'
+import { startGateway, type TestGateway } from './support/gateway.ts'
+import { ask, type Wanted } from './support/https.ts'
+import { buildDeadlineMs } from './support/parts.ts'
+import { findEnvoy, findNginx, type ProxyKind, type RunningProxy } from './support/proxies.ts'
+import { fetchX509Svid, type X509SvidFiles } from './support/svids.ts'
+
+const stack = cleanupAfterAll()
+let gateway: TestGateway
+/** Another one of the same trust domain, so that nothing but the signature tells who it is. */
+let imposter: TestGateway
+let appPort: number
+
+beforeAll(async () => {
+  await Promise.all([findNginx(), findEnvoy()])
+  gateway = await startGateway(stack, document)
+  imposter = await startGateway(stack, document)
+  appPort = await startApp()
+}, buildDeadlineMs)
+
+const document = {
+  authenticators: { first: { type: 'join_token' }, ours: { type: 'spiffe', trust_domain: 'example.org' } },
+  identities: [
+    { from: 'first', spiffe_id: '/ns/reports/sa/nightly', when: "proof.name == 'nightly'" },
+    { from: 'first', spiffe_id: '/${proof.name}', dns_names: ['${proof.name}.internal'] },
+  ],
+}
+
+/** Answers with the headers that it got. */
+async function startApp(): Promise<number> {
+  const app = createServer((request, response) => response.end(JSON.stringify(request.headers)))
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))
+  stack.defer(async () => void app.close())
+  return (app.address() as AddressInfo).port
+}
+
+const main = join(import.meta.dirname, '../../src/cli/main.ts')
+
+interface Watched {
+  readonly folder: string
+  /** Has what is run from now on when files are new. */
+  readonly hook: (command: string) => Promise<void>
+}
+
+/** Keeps a folder fresh, with an SVID that lives for some seconds. */
+async function startWatch(name: string): Promise<Watched> {
+  const around = await makeFolder(stack)
+  const [folder, hookFile, tokenFile] = ['svid', 'hook.sh', 'token'].map((file) => join(around, file)) as [
+    string,
+    string,
+    string,
+  ]
+  await Promise.all([writeFile(hookFile, ''), writeFile(tokenFile, await gateway.joinToken(name), { mode: 0o600 })])
+  const flags = ['--server', gateway.origin, '--ca-file', gateway.bundleFile, '--token-file', tokenFile, '--ttl', '6s']
+  const args = [main, 'svid', 'x509', '--watch', folder, ...flags, '--exec', `sh '${hookFile}'`, '--output', 'json']
+  await start(stack, process.execPath, args).line(/\n/)
+  return { folder, hook: (command) => writeFile(hookFile, command) }
+}
+
+interface Shown extends Wanted {
+  readonly cert: string
+  readonly key: string
+}
+
+const shown = ({ certificates, key }: X509SvidFiles): Shown => ({ cert: certificates, key })
+const svidOf = async (from: TestGateway, name: string) => fetchX509Svid(from, await from.joinToken(name), name)
+
+/** The certificate that a server shows now, and who signed it. */
+async function shownBy(port: number, client: Shown): Promise<X509Certificate> {
+  const { promise, resolve, reject } = Promise.withResolvers<X509Certificate>()
+  const options = { host: '127.0.0.1', port, ...client, ca: gateway.bundle, servername: 'backend.internal' }
+  const socket = connect(options, () => resolve(new X509Certificate(socket.getPeerCertificate().raw)))
+  socket.on('error', reject)
+  const certificate = await promise
+  socket.destroy()
+  return certificate
+}
+
+const kinds = [
+  { name: 'nginx', find: findNginx, idOf: (headers: Headers) => headers['x-spiffe-id'] },
+  { name: 'Envoy', find: findEnvoy, idOf: uriOf },
+  { name: 'Envoy with the SPIFFE validator', find: () => findEnvoy('bundles.yaml'), idOf: uriOf },
+]
+
+type Headers = Readonly<Record<string, string | undefined>>
+
+function uriOf({ 'x-forwarded-client-cert': header = '' }: Headers): string | undefined {
+  return /;URI=([^;]*)/.exec(header)?.[1]
+}
+
+describe.each(kinds)('$name', ({ name, find, idOf }) => {
+  let kind: ProxyKind
+  let backend: Watched
+  let web: Watched
+  let server: RunningProxy
+  let client: RunningProxy
+  let ours: Shown
+
+  beforeAll(async () => {
+    kind = await find()
+    ;[backend, web] = await Promise.all([startWatch('backend'), startWatch('web')])
+    server = await kind.startServer(stack, { svidFolder: backend.folder, toPort: appPort })
+    client = await kind.startClient(stack, { svidFolder: web.folder, toPort: server.port })
+    await Promise.all([backend.hook(server.hook ?? ''), web.hook(client.hook ?? '')])
+    ours = shown(await svidOf(gateway, 'web'))
+  }, 60_000)
+
+  /** What the service behind got, or how the server refused. */
+  async function askServer(wanted: Wanted): Promise<Headers | number> {
+    const { promise, resolve, reject } = Promise.withResolvers<Headers | number>()
+    const options = { ca: gateway.bundle, headers: { host: 'backend.internal' }, servername: 'backend.internal' }
+    ask(`https://127.0.0.1:${server.port}/`, { ...options, ...wanted }).then(
+      ({ status, json }) => resolve(status === 200 ? json : status),
+      (error) =>
+        /ECONNRESET|alert|EPIPE|socket hang up/.test(`${error.code} ${error.message}`) ? resolve(0) : reject(error),
+    )
+    return promise
+  }
+
+  /** 0: the handshake failed. */
+  const refusal = (atHandshake: number, byId: number) => (name === 'nginx' ? [atHandshake, byId] : [0, 0])
+
+  test('lets in who is listed, and tells the service who it is', async () => {
+    const headers = await askServer(ours)
+    expect(idOf(headers as Headers)).toBe('spiffe://example.org/web')
+  })
+
+  test('lets in who matches a pattern', async () => {
+    const reports = shown(await svidOf(gateway, 'nightly'))
+    expect(idOf((await askServer(reports)) as Headers)).toBe('spiffe://example.org/ns/reports/sa/nightly')
+  })
+
+  test('believes no name that a client says in a header', async () => {
+    const forged = {
+      'x-spiffe-id': 'spiffe://example.org/admin',
+      'x-forwarded-client-cert': 'URI=spiffe://example.org/admin',
+    }
+    const headers = await askServer({ ...ours, headers: { host: 'backend.internal', ...forged } })
+    expect(idOf(headers as Headers)).toBe('spiffe://example.org/web')
+  })
+
+  test('refuses an ID that is not listed, a stranger, and who shows nothing', async () => {
+    const other = shown(await svidOf(gateway, 'website'))
+    const stranger = shown(await svidOf(imposter, 'web'))
+    const [atHandshake, byId] = refusal(400, 403)
+    expect(await askServer(other)).toBe(byId)
+    expect(await askServer(stranger)).toBe(atHandshake)
+    expect(await askServer({})).toBe(atHandshake)
+  })
+
+  test('goes on while the SVIDs of both sides are renewed', { timeout: 60_000 }, async () => {
+    const serials = new Set<string>()
+    const statuses = new Set<number>()
+    let requests = 0
+    await poll(
+      'three SVIDs of the server',
+      40_000,
+      async () => {
+        const { status, json } = await ask(`http://127.0.0.1:${client.port}/`)
+        requests++
+        statuses.add(status)
+        expect([status, idOf(json)]).toEqual([200, 'spiffe://example.org/web'])
+        serials.add((await shownBy(server.port, ours)).serialNumber)
+        return serials.size >= 3 || undefined
+      },
+      10,
+    )
+    expect([...statuses]).toEqual([200])
+    expect(requests).toBeGreaterThan(10)
+    const now = new X509Certificate(await readFile(join(backend.folder, 'svid.pem')))
+    expect(serials.has(now.serialNumber) || now.validToDate > new Date()).toBe(true)
+  })
+
+  test.each([
+    ['another workload of the trust domain', () => gateway, 'website'],
+    ['a stranger with the same names', () => imposter, 'backend'],
+  ])('as a client it sends nothing to %s', async (_, from, id) => {
+    const { certificates: cert, key } = await svidOf(from(), id)
+    let asked = 0
+    const wrong = await startHttpsServer({ cert, key }, (_request, response) => {
+      asked++
+      response.end('{}')
+    })
+    stack.defer(wrong.close)
+    const misled = await kind.startClient(stack, { svidFolder: web.folder, toPort: wrong.port })
+    const { status } = await ask(`http://127.0.0.1:${misled.port}/`)
+    expect([[502, 503].includes(status), asked]).toEqual([true, 0])
+  })
+})
