@@ -8,32 +8,70 @@ import { connect } from 'node:tls'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { startHttpsServer } from '../support/https-server.ts'
 import { cleanupAfterAll, makeFolder } from './support/cleanup.ts'
-import { poll, start } from './support/command.ts'
+import { poll, runOk, start } from './support/command.ts'
 import { startGateway, type TestGateway } from './support/gateway.ts'
 import { ask, type Wanted } from './support/https.ts'
 import { buildDeadlineMs } from './support/parts.ts'
-import { findEnvoy, findNginx, type ProxyKind, type RunningProxy } from './support/proxies.ts'
+import {
+  findEnvoy,
+  findFederatedEnvoy,
+  findNginx,
+  type ProxyKind,
+  type RunningProxy,
+  shownCertificateCheck,
+} from './support/proxies.ts'
 import { fetchX509Svid, type X509SvidFiles } from './support/svids.ts'
 
 const stack = cleanupAfterAll()
 let gateway: TestGateway
-/** Another one of the same trust domain, so that nothing but the signature tells who it is. */
+/** Of another trust domain, which ours federates with. */
+let partner: TestGateway
+/** Below the partner's root, and issues names of ours. */
 let imposter: TestGateway
 let appPort: number
 
 beforeAll(async () => {
   await Promise.all([findNginx(), findEnvoy()])
-  gateway = await startGateway(stack, document)
-  imposter = await startGateway(stack, document)
+  const x509 = { upstream: await makePartnerRoot() }
+  partner = await startGateway(stack, { ...document, trust_domain: 'partner.example', authorities: { x509 } })
+  imposter = await startGateway(stack, { ...document, authorities: { x509 } })
+  const bundle = join(partner.folder, 'bundle.json')
+  await writeFile(bundle, (await partner.ask('/v1/bundle')).text)
+  gateway = await startGateway(stack, { ...document, federation: { 'partner.example': { bundle } } })
   appPort = await startApp()
 }, buildDeadlineMs)
 
 const document = {
-  authenticators: { first: { type: 'join_token' }, ours: { type: 'spiffe', trust_domain: 'example.org' } },
+  authenticators: { first: { type: 'join_token' } },
   identities: [
     { from: 'first', spiffe_id: '/ns/reports/sa/nightly', when: "proof.name == 'nightly'" },
     { from: 'first', spiffe_id: '/${proof.name}', dns_names: ['${proof.name}.internal'] },
   ],
+}
+
+async function makePartnerRoot() {
+  const folder = await makeFolder(stack)
+  const [certificate, key] = [join(folder, 'root.pem'), join(folder, 'root.key')]
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key]
+  const extensions = [
+    'basicConstraints=critical,CA:TRUE',
+    'keyUsage=critical,keyCertSign,cRLSign',
+    'subjectAltName=URI:spiffe://partner.example',
+  ]
+  const added = extensions.flatMap((extension) => ['-addext', extension])
+  await runOk('openssl', [
+    'req',
+    '-x509',
+    ...newKey,
+    '-subj',
+    '/O=partner',
+    '-days',
+    '30',
+    ...added,
+    '-out',
+    certificate,
+  ])
+  return { certificate, key, bundle: certificate }
 }
 
 /** Answers with the headers that it got. */
@@ -62,7 +100,8 @@ async function startWatch(name: string): Promise<Watched> {
   ]
   await Promise.all([writeFile(hookFile, ''), writeFile(tokenFile, await gateway.joinToken(name), { mode: 0o600 })])
   const flags = ['--server', gateway.origin, '--ca-file', gateway.bundleFile, '--token-file', tokenFile, '--ttl', '6s']
-  const args = [main, 'svid', 'x509', '--watch', folder, ...flags, '--exec', `sh '${hookFile}'`, '--output', 'json']
+  const more = ['--federated', 'partner.example', '--exec', `sh '${hookFile}'`, '--output', 'json']
+  const args = [main, 'svid', 'x509', '--watch', folder, ...flags, ...more]
   await start(stack, process.execPath, args).line(/\n/)
   return { folder, hook: (command) => writeFile(hookFile, command) }
 }
@@ -87,9 +126,9 @@ async function shownBy(port: number, client: Shown): Promise<X509Certificate> {
 }
 
 const kinds = [
-  { name: 'nginx', find: findNginx, idOf: (headers: Headers) => headers['x-spiffe-id'] },
-  { name: 'Envoy', find: findEnvoy, idOf: uriOf },
-  { name: 'Envoy with the SPIFFE validator', find: () => findEnvoy('bundles.yaml'), idOf: uriOf },
+  { name: 'nginx', find: findNginx, idOf: (headers: Headers) => headers['x-spiffe-id'], federated: false },
+  { name: 'Envoy', find: () => findEnvoy(), idOf: uriOf, federated: false },
+  { name: 'Envoy with the SPIFFE validator', find: findFederatedEnvoy, idOf: uriOf, federated: true },
 ]
 
 type Headers = Readonly<Record<string, string | undefined>>
@@ -98,7 +137,7 @@ function uriOf({ 'x-forwarded-client-cert': header = '' }: Headers): string | un
   return /;URI=([^;]*)/.exec(header)?.[1]
 }
 
-describe.each(kinds)('$name', ({ name, find, idOf }) => {
+describe.each(kinds)('$name', ({ name, find, idOf, federated }) => {
   let kind: ProxyKind
   let backend: Watched
   let web: Watched
@@ -135,9 +174,11 @@ describe.each(kinds)('$name', ({ name, find, idOf }) => {
     expect(idOf(headers as Headers)).toBe('spiffe://example.org/web')
   })
 
-  test('lets in who matches a pattern', async () => {
-    const reports = shown(await svidOf(gateway, 'nightly'))
-    expect(idOf((await askServer(reports)) as Headers)).toBe('spiffe://example.org/ns/reports/sa/nightly')
+  test('lets in who is listed otherwise: by a pattern, or of the other trust domain', async () => {
+    const [from, id, uri] = federated
+      ? ([partner, 'payments', 'spiffe://partner.example/payments'] as const)
+      : ([gateway, 'nightly', 'spiffe://example.org/ns/reports/sa/nightly'] as const)
+    expect(idOf((await askServer(shown(await svidOf(from, id)))) as Headers)).toBe(uri)
   })
 
   test('believes no name that a client says in a header', async () => {
@@ -196,4 +237,23 @@ describe.each(kinds)('$name', ({ name, find, idOf }) => {
     const { status } = await ask(`http://127.0.0.1:${misled.port}/`)
     expect([[502, 503].includes(status), asked]).toEqual([true, 0])
   })
+})
+
+test('a service behind nginx without njs finds the ID in the certificate that it is handed', async () => {
+  const check = new Function('X509Certificate', 'request', 'response', shownCertificateCheck())
+  const app = createServer((request, response) => check(X509Certificate, request, response))
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))
+  stack.defer(async () => void app.close())
+  const { port: toPort } = app.address() as AddressInfo
+  const { folder: svidFolder } = await startWatch('backend')
+  const kind = await findNginx({
+    'if ($peer_may_come_in != yes)': 'if ($peer_may_come_in = never)',
+    'proxy_set_header  X-Spiffe-Id $peer_spiffe_id;': 'proxy_set_header X-Client-Cert $ssl_client_escaped_cert;',
+  })
+  const { port } = await kind.startServer(stack, { svidFolder, toPort })
+  const url = `https://127.0.0.1:${port}/`
+  const statusFor = async (name: string) =>
+    (await ask(url, { ...shown(await svidOf(gateway, name)), ca: gateway.bundle, servername: 'backend.internal' }))
+      .status
+  expect([await statusFor('web'), await statusFor('website')]).toEqual([200, 403])
 })

@@ -4,7 +4,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { makeFolder } from './cleanup.ts'
@@ -22,6 +22,13 @@ function fileOf(name: string): string {
   const text = shown.get(name)
   if (text === undefined) throw new Error(`the page does not show ${name}`)
   return text
+}
+
+/** What a service behind nginx does with the certificate that it is handed, where there is no njs: JavaScript. */
+export function shownCertificateCheck(): string {
+  const [, code] = /```js\n(.*?)```/s.exec(page.slice(page.indexOf('Without njs'))) ?? []
+  if (code === undefined) throw new Error('the page does not show what a service does without njs')
+  return code
 }
 
 export interface ProxySettings {
@@ -64,7 +71,8 @@ async function waitForPort(program: Running, port: number): Promise<void> {
   })
 }
 
-export async function findNginx(): Promise<ProxyKind> {
+/** @param changes To the server of the page. */
+export async function findNginx(changes: Readonly<Record<string, string>> = {}): Promise<ProxyKind> {
   const found = await part('nginx.sh')
 
   async function startNginx(stack: AsyncDisposableStack, port: number, site: string): Promise<RunningProxy> {
@@ -97,6 +105,7 @@ http { access_log off; ${temporary.join(' ')} ${site.replaceAll('/etc/nginx', fo
         'listen 8443': `listen 127.0.0.1:${port}`,
         '127.0.0.1:8080': `127.0.0.1:${toPort}`,
         '/run/svid': svidFolder,
+        ...changes,
       })
       return startNginx(stack, port, site)
     },
@@ -112,15 +121,23 @@ http { access_log off; ${temporary.join(' ')} ${site.replaceAll('/etc/nginx', fo
   }
 }
 
-/** @param bundles The file of the page that says whom to trust. */
-export async function findEnvoy(bundles: 'bundle.yaml' | 'bundles.yaml' = 'bundle.yaml'): Promise<ProxyKind> {
+/** With the bundles of two trust domains, and one workload of the other that may come in. */
+export const findFederatedEnvoy = (): Promise<ProxyKind> =>
+  findEnvoy('bundles.yaml', {
+    'prefix: spiffe://example.org/ns/reports/sa/': 'exact: spiffe://partner.example/payments',
+  })
+
+/** @param bundles The file of the page that says whom to trust. @param matchers Others than those of the page. */
+export async function findEnvoy(
+  bundles: 'bundle.yaml' | 'bundles.yaml' = 'bundle.yaml',
+  matchers: Readonly<Record<string, string>> = {},
+): Promise<ProxyKind> {
   const environment = await part('python-environment.sh', 'test/interop/python/envoy.txt')
   const where = ['-c', 'import envoy; print(envoy.__path__[0])']
   const package_ = (await runOk(join(environment, 'bin/python'), where)).trim()
 
   async function startEnvoy(stack: AsyncDisposableStack, svidFolder: string, port: number, text: string) {
     const folder = await makeFolder(stack)
-    await mkdir(folder, { recursive: true })
     const local = (name: string) => fileOf(`/etc/envoy/${name}`).replaceAll('/run/svid', svidFolder)
     await writeFile(join(folder, 'svid.yaml'), local('svid.yaml'))
     await writeFile(join(folder, 'bundle.yaml'), local(bundles))
@@ -137,6 +154,7 @@ export async function findEnvoy(bundles: 'bundle.yaml' | 'bundles.yaml' = 'bundl
       const text = replaceAll(fileOf('/etc/envoy/backend.yaml'), {
         'address: 0.0.0.0, port_value: 8443': `address: 127.0.0.1, port_value: ${port}`,
         'port_value: 8080': `port_value: ${toPort}`,
+        ...matchers,
       })
       return startEnvoy(stack, svidFolder, port, text)
     },

@@ -38,7 +38,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/go-spiffe.test.ts': ['go', 'flock'],
   'test/interop/examples.test.ts': ['go', 'python', 'flock', 'gcc'],
   'test/interop/verify-jwt-svid.test.ts': ['go', 'python', 'java', 'maven', 'rust', 'flock', 'gcc'],
-  'test/interop/mtls-proxies.test.ts': ['debian', 'python', 'x64', 'flock'],
+  'test/interop/mtls-proxies.test.ts': ['debian', 'openssl', 'python', 'x64', 'flock'],
   'test/interop/python.test.ts': ['python', 'flock'],
   'test/interop/cloud-python.test.ts': ['python', 'flock'],
   'test/interop/moto.test.ts': ['python', 'flock'],
