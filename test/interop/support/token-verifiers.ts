@@ -22,7 +22,7 @@ export const verifierPrograms: readonly VerifierProgram[] = [
   { name: 'TypeScript with the SDK', source: 'typescript/sdk.ts', keyRequests: 1 },
   { name: 'TypeScript with jose', source: 'typescript/jose.ts', keyRequests: 1 },
   { name: 'Python', source: 'python/verify.py', keyRequests: 1 },
-  { name: 'Go', source: 'go/main.go', keyRequests: 12 },
+  { name: 'Go', source: 'go/main.go', keyRequests: 1 },
   { name: 'Java', source: 'java/src/main/java/Verify.java', keyRequests: 2 },
   { name: 'Rust', source: 'rust/src/main.rs', keyRequests: 1 },
 ]

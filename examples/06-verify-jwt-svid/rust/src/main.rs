@@ -47,7 +47,12 @@ impl Keys {
         let age = self.read.elapsed();
         if age > MAX_AGE || (age > COOL_DOWN && self.keys.find(kid).is_none()) {
             self.read = Instant::now(); // also where it fails
-            self.keys = get(&self.http, &self.jwks_uri)?;
+            match get(&self.http, &self.jwks_uri) {
+                Ok(keys) => self.keys = keys,
+                // While the issuer is away, the keys that are there serve.
+                Err(error) if self.keys.find(kid).is_none() => return Err(error),
+                Err(_) => {}
+            }
         }
         let key = self.keys.find(kid).ok_or("no key of this kid")?;
         let algorithm = match key.common.key_algorithm.map(TryInto::try_into) {
