@@ -21,7 +21,10 @@ test.each(verifierPrograms)('$name is shown as it is', ({ source }) => {
 
 test.each([
   ['Python', `PyJWT[crypto]==${/^PyJWT==(.*)$/m.exec(read('python/requirements.txt'))?.[1]}`],
-  ['Go', [...read('go/go.mod').matchAll(/^\t(\S+) (v\S+)$/gm)].map(([, name, version]) => `${name}@${version}`).join(' ')],
+  [
+    'Go',
+    [...read('go/go.mod').matchAll(/^\t(\S+) (v\S+)$/gm)].map(([, name, version]) => `${name}@${version}`).join(' '),
+  ],
   [
     'Java',
     (/ *<dependency>.*?<\/dependency>\n/s.exec(read('java/pom.xml'))?.[0] ?? 'nothing').replaceAll(/^ {4}/gm, ''),

@@ -31,6 +31,7 @@ let gateway: TestGateway
 let settings: Settings
 let running: ReadonlyMap<string, Verifier>
 let shortLived: string
+let ofAnother: string
 
 beforeAll(async () => {
   const folder = await makeFolder(stack)
@@ -41,6 +42,7 @@ beforeAll(async () => {
   settings = { issuer: gateway.origin, audience: api, trustDomain: 'example.org' }
   running = new Map(verifierPrograms.map((program) => [program.name, verifiers.start(stack, program, settings)]))
   shortLived = await tokenFor(api, { ttl_seconds: 1 })
+  ofAnother = await ofAnotherGateway()
 }, buildDeadlineMs)
 
 /** Its TLS certificate is of an authority that is not the trust domain's. */
@@ -94,7 +96,7 @@ const badTokens: readonly (readonly [string, (good: string) => string | Promise<
   ['no token', () => 'token'],
   ['a token that has expired', expired],
   ['a token for another audience', () => tokenFor(legacy)],
-  ['a token of another gateway of the same trust domain', ofAnotherGateway],
+  ['a token of another gateway of the same trust domain', () => ofAnother],
   ['a token without a signature', (good) => `${unsigned(good, 'none')}.`],
   ['a token without a signature, spelt otherwise', (good) => `${unsigned(good, 'nOnE')}.`],
   ['a token whose signature is left out', (good) => `${good.split('.').slice(0, 2).join('.')}.`],

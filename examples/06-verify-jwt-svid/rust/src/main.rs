@@ -30,16 +30,30 @@ struct Keys {
 impl Keys {
     /// Once, when the service starts: discovery says where the keys are.
     fn discover(issuer: &str) -> Result<Self> {
-        let system = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let system = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
         let timeout = Some(Duration::from_secs(10));
-        let http: Agent = Agent::config_builder().tls_config(system).timeout_global(timeout).build().into();
+        let http: Agent = Agent::config_builder()
+            .tls_config(system)
+            .timeout_global(timeout)
+            .build()
+            .into();
         let discovery: Value = get(&http, &format!("{issuer}/.well-known/openid-configuration"))?;
         if discovery["issuer"] != issuer {
             return Err("the discovery document is of another issuer".into());
         }
-        let jwks_uri = discovery["jwks_uri"].as_str().ok_or("no jwks_uri")?.to_owned();
+        let jwks_uri = discovery["jwks_uri"]
+            .as_str()
+            .ok_or("no jwks_uri")?
+            .to_owned();
         let keys = get(&http, &jwks_uri)?;
-        Ok(Self { http, jwks_uri, keys, read: Instant::now() })
+        Ok(Self {
+            http,
+            jwks_uri,
+            keys,
+            read: Instant::now(),
+        })
     }
 
     /// The key, and the only algorithm that goes with it: what the token says never chooses.
