@@ -33,6 +33,10 @@ const tools = {
     probe: ['python3', '-c', 'import ensurepip, platform, venv; print(platform.python_version())'],
     atLeast: [3, 11],
   },
+  java: { name: 'Java 17', probe: ['javac', '--version'], atLeast: [17, 0] },
+  maven: { name: 'Maven 3.8', probe: ['mvn', '--version'], atLeast: [3, 8] },
+  debian: { name: 'Debian with apt-get', probe: ['sh', '-c', 'command -v apt-get && command -v dpkg-deb'] },
+  rust: { name: 'Rust 1.88', probe: ['cargo', '--version'], atLeast: [1, 88] },
 } as const satisfies Record<string, Tool>
 
 /** By test file. */
@@ -40,6 +44,8 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/kubernetes.test.ts': ['go', 'flock'],
   'test/interop/go-spiffe.test.ts': ['go', 'flock'],
   'test/interop/examples.test.ts': ['go', 'python', 'flock', 'gcc'],
+  'test/interop/verify-jwt-svid.test.ts': ['go', 'python', 'java', 'maven', 'rust', 'flock', 'gcc'],
+  'test/interop/mtls-proxies.test.ts': ['debian', 'openssl', 'python', 'x64', 'flock'],
   'test/interop/python.test.ts': ['python', 'flock'],
   'test/interop/cloud-python.test.ts': ['python', 'flock'],
   'test/interop/moto.test.ts': ['python', 'flock'],
