@@ -90,19 +90,22 @@ test('each push is on record before it leaves and after, with who, what, which v
 test.each<[string, (world: SyncWorld) => void]>([
   ['a value', ({ source }) => source.set('a', { key: 'two' })],
   ['a removal', ({ source }) => source.delete('a')],
-])('%s that can not be put on record does not happen', async (_, change) => {
+])('%s that is not on record does not happen', async (_, change) => {
   const world = await createSyncWorld()
   const syncs = world.createProcess()
   world.source.set('a', { key: 'one' })
   await apply(syncs)
   const { requests } = world.clouds.aws
-  Object.assign(requests, { write: 0, remove: 0 })
+  Object.assign(requests, { look: 0, write: 0, remove: 0 })
   change(world)
-  // What comes after the record of the request is that of the first change.
-  world.beforeAppend = () => {
-    if (world.entries.at(-1)?.operation === 'sync.apply') throw new Refusal('store_unavailable', 'the disk is full')
-  }
-  expect(await applied(syncs, { allowDeletions: true })).toMatchObject({ state: 'failed', error: 'the disk is full' })
+  // What comes after the record of the request is that of the change.
+  const disk = Promise.withResolvers<void>()
+  world.beforeAppend = () => (world.entries.at(-1)?.operation === 'sync.apply' ? disk.promise : undefined)
+  const ended = applied(syncs, { allowDeletions: true })
+  await settle()
+  expect(requests).toMatchObject({ look: 0, write: 0, remove: 0 })
+  disk.reject(new Refusal('store_unavailable', 'the disk is full'))
+  expect(await ended).toMatchObject({ state: 'failed', error: 'the disk is full' })
   expect(requests).toMatchObject({ write: 0, remove: 0 })
   expect(valueAt(world, 'a')).toBe('{"key":"one"}')
 })
