@@ -59,7 +59,7 @@ function formatCommand(command: DescribedCommand, outputs: Readonly<Record<strin
     about,
     ...blocks.map((block) => `\n\`\`\`text\n${block}\n\`\`\``),
     '',
-    code(`apostille ${command.usage}`),
+    code(`apostille ${command.usage}`, 'text'),
     '',
     ...formatRows(command),
     'Examples:',
@@ -117,6 +117,7 @@ function formatShape(schema: Schema, indent = ''): string {
   if (constant !== undefined) return JSON.stringify(constant)
   if (Array.isArray(values)) return values.map((value) => `'${String(value)}'`).join(' | ')
   if (Array.isArray(anyOf)) return anyOf.map((option: Schema) => formatShape(option, indent)).join(' | ')
+  if (Array.isArray(type)) return type.map((one) => formatShape({ ...schema, type: one }, indent)).join(' | ')
   if (type === 'array') return `${wrap(formatShape(items as Schema, indent))}[]`
   if (properties !== undefined && Object.keys(Object(properties)).length > 0) return formatMembers(schema, indent)
   if (type === 'object') {
