@@ -13,6 +13,7 @@ import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { openBench } from './bench.ts'
 import { commandLine } from './command-line.ts'
+import { consolePages } from './console.ts'
 import { cores, requireTwoCores, stayOn } from './cores.ts'
 import { credential } from './credential.ts'
 import { credentialCrowd } from './credential-crowd.ts'
@@ -60,6 +61,7 @@ const figures: readonly Figure[] = [
   startWithTargets,
   commandLine,
   metricsCost,
+  consolePages,
   sync,
   postgresJwtSvid,
   inWorkerd,

@@ -33,6 +33,8 @@ export interface ServerChoice {
   readonly targets?: Targets
   /** In place of the command that serves: the sources, whose metrics can be switched off. */
   readonly program?: 'metered'
+  /** Port of the console; it is off by default. */
+  readonly console?: number
   /** For Node itself, as in NODE_OPTIONS. */
   readonly nodeOptions?: string
   /** Default: a file of SQLite. */

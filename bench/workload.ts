@@ -101,13 +101,15 @@ export function createConfiguration(options: {
   readonly bundlePort?: number
   readonly targets?: Targets
   readonly store?: string
+  /** Port of the console; it is off by default. */
+  readonly console?: number
 }): string {
-  const { domains = [], bundlePort, targets = {}, store = 'sqlite:./apostille.db' } = options
+  const { domains = [], bundlePort, targets = {}, store = 'sqlite:./apostille.db', console } = options
   const others = Array.from({ length: options.rules - 1 }, (_, index) => ruleFor(`team-${index}`, `service-${index}`))
   return `trust_domain: example.org
 issuer: ${issuer}
 listen: { address: 127.0.0.1:${options.port}, tls: ${options.tls ? 'self' : 'off'} }
-admin: { listen: unix:./admin.sock }
+admin: { listen: unix:./admin.sock${console === undefined ? '' : `, console: 127.0.0.1:${console}`} }
 store: ${store}
 seal: { file: ./seal.key }
 authenticators:

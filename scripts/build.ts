@@ -1,5 +1,5 @@
 /**
-const command = {
+ * Builds `dist/`: the command in two bundles, the library for everybody, its declarations.
  *
  * Libraries are bundled into the command: what of them is not used (locales, other formats) then costs neither start nor
  * memory. The library imports none.
@@ -55,6 +55,29 @@ function onlyCommands(chosen: (name: string) => boolean): Plugin {
   }
 }
 
+/**
+ * What is loaded late comes after all that `serve` starts with, so it is built as something that imports `serve`: else
+ * each combination of late files that share a source makes a chunk of its own, and a start finds and links dozens.
+ */
+const lateAfterServe: Plugin = {
+  name: 'late-after-serve',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.{1,2}\/.*\.ts$/ }, ({ path, kind, resolveDir }) =>
+      kind === 'dynamic-import' && !path.endsWith('/serve.ts')
+        ? { path: join(resolveDir, path), pluginData: lateAfterServe }
+        : undefined,
+    )
+    onLoad({ filter: /\.ts$/ }, async ({ path, pluginData }) =>
+      pluginData === lateAfterServe
+        ? {
+            loader: 'ts',
+            contents: `${await readFile(path, 'utf8')}\nimport '${join(root, 'src/cli/commands/serve.ts')}'`,
+          }
+        : undefined,
+    )
+  },
+}
+
 const shared = {
   absWorkingDir: root,
   outdir: 'dist',
@@ -93,9 +116,10 @@ const asked = await build({
 const served = await build({
   ...command,
   entryPoints: { 'cli/serving': 'src/cli/serving.ts' },
-  plugins: [nodeModulesAtOnce, onlyCommands((name) => serving.includes(name))],
+  plugins: [nodeModulesAtOnce, onlyCommands((name) => serving.includes(name)), lateAfterServe],
 })
 requireLateLibraries(served.metafile)
+await writeAsAscii([asked.metafile, served.metafile])
 execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
   cwd: root,
   stdio: 'inherit',
@@ -122,6 +146,18 @@ function requireLateLibraries({ outputs }: Metafile): void {
 
 function isLate(input: string): boolean {
   return /node_modules\/(?:@aws-sdk|@smithy|@azure|google-auth-library|gaxios|@opentelemetry\/(?!api\/))/.test(input)
+}
+
+/**
+ * One letter that is not ASCII makes Node keep the text of a whole module in two bytes a letter, which is a megabyte.
+ * esbuild escapes what it can, and a regular expression it leaves: `\u` means the same there.
+ */
+async function writeAsAscii(metafiles: readonly Metafile[]): Promise<void> {
+  for (const path of metafiles.flatMap(({ outputs }) => Object.keys(outputs)).filter((name) => name.endsWith('.js'))) {
+    const text = await readFile(join(root, path), 'utf8')
+    const ascii = text.replaceAll(/[^\0-\x7f]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    if (ascii !== text) await writeFile(join(root, path), ascii)
+  }
 }
 
 /** Declarations still import sources, which are not shipped: some readers of types stop there. */

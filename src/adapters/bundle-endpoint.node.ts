@@ -1,5 +1,5 @@
 /**
- * Reads SPIFFE bundle endpoints on Node, by either profile: `https_web` trusts the roots that come with Node, or a file;
+ * Reads SPIFFE bundle endpoints on Node, by either profile: `https_web` trusts the roots of the machine, or a file;
  * `https_spiffe` trusts the server that shows the X.509-SVID of the configured ID, whatever the host is called.
  *
  * @see {@link https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE_Federation.md#5-bundle-endpoint SPIFFE Federation §5}
@@ -16,16 +16,20 @@ import { type BundleReaderDeps, createBundleReader } from './bundle-endpoint.ts'
 import { createFileReader } from './file-reader.node.ts'
 import { createHttpClient, UpstreamError } from './http-client.ts'
 import { createHttpsFetch } from './https-fetch.node.ts'
+import { createSystemTrust } from './system-trust.node.ts'
 
 export interface BundleEndpointDeps extends Omit<BundleReaderDeps, 'open'> {
   readonly now: () => Date
+  /** Default: those of {@link createSystemTrust}. */
+  readonly systemRoots?: () => readonly string[]
 }
 
-export function createFetchBundle({ now, ...deps }: BundleEndpointDeps): FetchBundle {
+export function createFetchBundle({ now, systemRoots, ...deps }: BundleEndpointDeps): FetchBundle {
+  const system = createSystemTrust(systemRoots)
   return createBundleReader({
     ...deps,
     async open(endpoint, authorities, bounds) {
-      const trust = await trustOf(endpoint, authorities, now)
+      const trust = await trustOf(endpoint, { authorities, system, now })
       const allowAddress = createAddressRule({ hosts: [new URL(endpoint.url).hostname], private: endpoint.private })
       const fetch = createHttpsFetch({ allowAddress, ...trust })
       return createHttpClient({ ...bounds, fetch, maxBytes: maxTrustBundleBytes, close: fetch.close })
@@ -33,12 +37,18 @@ export function createFetchBundle({ now, ...deps }: BundleEndpointDeps): FetchBu
   })
 }
 
-type Trust = Pick<Parameters<typeof createHttpsFetch>[0], 'ca' | 'verifyPeer'>
+type Trust = Pick<Parameters<typeof createHttpsFetch>[0], 'ca' | 'secureContext' | 'verifyPeer'>
 
-async function trustOf(endpoint: BundleEndpoint, authorities: readonly Certificate[], now: () => Date): Promise<Trust> {
+interface TrustDeps {
+  readonly authorities: readonly Certificate[]
+  readonly system: ReturnType<typeof createSystemTrust>
+  readonly now: () => Date
+}
+
+async function trustOf(endpoint: BundleEndpoint, { authorities, system, now }: TrustDeps): Promise<Trust> {
   if (endpoint.profile === 'https_spiffe')
     return { verifyPeer: (chain) => requireSpiffeId(chain, endpoint.spiffeId, authorities, now()) }
-  return endpoint.caFile === undefined ? {} : { ca: await readAuthorities(endpoint.caFile) }
+  return endpoint.caFile === undefined ? { secureContext: system() } : { ca: await readAuthorities(endpoint.caFile) }
 }
 
 const maxAuthoritiesBytes = 1024 * 1024

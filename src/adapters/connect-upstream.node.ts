@@ -4,6 +4,7 @@
  * @module
  */
 import { createAddressRule } from './address-rule.ts'
+import { createHostTurns } from './host-turns.ts'
 import {
   type ConnectUpstream,
   createHttpClient,
@@ -52,6 +53,7 @@ function connect(place: UpstreamPlace, ca: string | undefined, deps: ConnectUpst
   return createHttpClient({
     fetch,
     close: fetch.close,
+    ...(connections === undefined ? {} : { turns: createHostTurns(connections) }),
     ...(deps.deadlineMs === undefined ? {} : { deadlineMs: deps.deadlineMs }),
     ...(maxBytes === undefined ? {} : { maxBytes }),
   })

@@ -4,13 +4,16 @@
  * @module
  */
 import { Buffer } from 'node:buffer'
+import { CrowdedOut, type HostTurns } from './host-turns.ts'
 
 /**
- * What went wrong with an upstream: no answer in time, more bytes than are read, a redirect, a status that is none of
- * success, no connection, no trust in its certificate, an address that may not be reached, an answer that cannot be read.
+ * What went wrong with an upstream: no answer in time, no turn in time among requests of ours (of which the upstream knows
+ * nothing), more bytes than are read, a redirect, a status that is none of success, no connection, no trust in its
+ * certificate, an address that may not be reached, an answer that cannot be read.
  */
 export type UpstreamErrorCode =
   | 'timeout'
+  | 'crowded'
   | 'too_large'
   | 'redirect'
   | 'status'
@@ -100,6 +103,8 @@ export interface HttpClientDeps {
   readonly fetch: Fetch
   /** For the whole exchange, body included; 5000 by default. */
   readonly deadlineMs?: number
+  /** Waited for before the deadline begins. Any number at a time by default. */
+  readonly turns?: HostTurns
   /** Of the body, after decompression; 256 KiB by default. */
   readonly maxBytes?: number
   /** Calls back once after `ms`; answers what cancels it. The runtime's timer by default. */
@@ -114,11 +119,22 @@ export function createHttpClient(deps: HttpClientDeps): HttpClient {
     deadlineMs = 5000,
     maxBytes = 256 * 1024,
     startTimer = startRuntimeTimer,
+    turns,
     close = async () => {},
   } = deps
 
   async function request(wanted: HttpRequest): Promise<HttpAnswer> {
     const host = requireHttps(wanted.url)
+    if (turns === undefined) return send(wanted, host)
+    const endTurn = await takeTurn(turns, host, wanted.signal)
+    try {
+      return await send(wanted, host)
+    } finally {
+      endTurn()
+    }
+  }
+
+  async function send(wanted: HttpRequest, host: string): Promise<HttpAnswer> {
     const { promise: late, reject } = Promise.withResolvers<never>()
     const abort = new AbortController()
     const giveUp = (message: string) => {
@@ -140,6 +156,16 @@ export function createHttpClient(deps: HttpClientDeps): HttpClient {
   }
 
   return { request, close }
+}
+
+/** @throws {UpstreamError} `crowded` */
+async function takeTurn(turns: HostTurns, host: string, signal: AbortSignal | undefined): Promise<() => void> {
+  try {
+    return await turns(host, signal)
+  } catch (error) {
+    if (!(error instanceof CrowdedOut)) throw error
+    throw new UpstreamError('crowded', `too many requests of ours to ${host} were before this one`)
+  }
 }
 
 /** @throws {UpstreamError} `status` for anything but 2xx */

@@ -9,7 +9,7 @@ import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
-import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls'
 import { readPeerChain } from '../protocol/peer-chain.ts'
 import { type AddressRule, addressRefused, refuseLiteral } from './address-rule.ts'
 import type { Fetch, FetchInit } from './http-client.ts'
@@ -17,6 +17,8 @@ import type { Fetch, FetchInit } from './http-client.ts'
 export interface HttpsFetchOptions {
   /** PEM; trusted instead of the roots that come with Node. */
   readonly ca?: string
+  /** The same, made ready: for many clients with the same hundreds of roots. It says which versions of TLS as well. */
+  readonly secureContext?: SecureContext
   /**
    * Judges the server by the certificates that it shows (DER, leaf first) and throws when it is not the one that is meant;
    * then neither roots nor host names count. Asked before anything is sent.
@@ -35,7 +37,7 @@ export type HttpsFetch = Fetch & { readonly close: () => Promise<void> }
 
 /** Rejects with what `node:https` says, or with an `UpstreamError` of code `address`. */
 export function createHttpsFetch(options: HttpsFetchOptions): HttpsFetch {
-  const { ca, verifyPeer, allowAddress, resolve = resolveName, connections } = options
+  const { ca, secureContext, verifyPeer, allowAddress, resolve = resolveName, connections } = options
   const agent = new Agent({
     keepAlive: true,
     maxSockets: connections ?? Number.POSITIVE_INFINITY,
@@ -44,6 +46,7 @@ export function createHttpsFetch(options: HttpsFetchOptions): HttpsFetch {
     minVersion: 'TLSv1.2',
     lookup: createGuardedLookup(allowAddress, resolve),
     ...(ca === undefined ? {} : { ca }),
+    ...(secureContext === undefined ? {} : { secureContext }),
   })
   const handshakes = new Set<TLSSocket>()
   if (verifyPeer) agent.createConnection = createVerifiedConnection(verifyPeer, handshakes)

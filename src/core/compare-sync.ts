@@ -76,6 +76,8 @@ export interface Comparison {
   /** Every secret there, from the start at each call. */
   readonly list: () => AsyncIterable<readonly HeldSecret[]>
   readonly find: (name: string) => Promise<HeldSecret | undefined>
+  /** Whether each secret of ours is looked at by `find` too, for what a listing does not show. */
+  readonly closely: boolean
   readonly signal: AbortSignal
   /** Secrets that are looked at, and written, at once. */
   readonly atOnce: number
@@ -84,9 +86,9 @@ export interface Comparison {
 
 /** @throws {SourceError} when it can not be listed; what `list`, `find` and the visitor throw */
 export async function compareSync(comparison: Comparison): Promise<void> {
-  const { sync, source, destination, owner, list, atOnce, signal } = comparison
+  const { sync, source, destination, owner, atOnce, signal } = comparison
   const index = createSyncIndex(owner, destination.rules.nameKey)
-  for await (const page of list()) for (const held of page) index.add(held)
+  await addListed(comparison, index)
   const contested: Entry[] = []
   const look = createLook(comparison, index, contested)
   await runBounded(atOnce, async (begin) => {
@@ -99,6 +101,20 @@ export async function compareSync(comparison: Comparison): Promise<void> {
   })
   for (const entry of contested) await look(entry, true)
   await removeLeftOvers(comparison, index)
+}
+
+async function addListed({ list, find, closely, owner, atOnce }: Comparison, index: SyncIndex): Promise<void> {
+  await runBounded(atOnce, async (begin) => {
+    for await (const page of list())
+      for (const held of page) {
+        if (!closely || ownershipOf(held.stamp, owner) !== 'ours') index.add(held)
+        else
+          await begin(async () => {
+            const closer = await find(held.name)
+            if (closer !== undefined) index.add(closer)
+          })
+      }
+  })
 }
 
 interface Entry extends SourceEntry {

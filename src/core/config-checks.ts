@@ -175,9 +175,9 @@ function checkAuthenticators(document: ReadableDocument): readonly Found[] {
 
 function checkFederation({ federation, hasWholeFederation, trust_domain }: ReadableDocument): readonly Found[] {
   const found = [...federation].flatMap(([name, peer]) => findPeerProblems(name, peer))
-  if (!hasWholeFederation || trust_domain === undefined) return found
+  if (trust_domain === undefined) return found
   const outlines = [...federation].flatMap(([name, peer]) => outlinePeer(name, peer) ?? [])
-  return [...found, ...findFederationProblems(outlines, trust_domain)]
+  return [...found, ...findFederationProblems(outlines, trust_domain, hasWholeFederation)]
 }
 
 const sameIssuer = (a: string, b: string) => a.replace(/\/$/, '') === b.replace(/\/$/, '')

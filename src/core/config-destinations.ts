@@ -34,6 +34,12 @@ const common = {
   ca_file: path.optional(),
 }
 
+/**
+ * How often every secret of ours is looked at by itself, for what a listing there does not show: one or two reading requests
+ * for each. Default: never.
+ */
+const lookClosely = durationField.optional()
+
 const kmsKey = z.string().min(1).max(2048)
 
 const awsSecretsManager = z.strictObject({
@@ -63,6 +69,7 @@ const azureKeyVault = z.strictObject({
   content_type: z.string().min(1).max(255).optional(),
   /** Whether a deleted secret of ours is had back when its name is written again. */
   recover: z.boolean().default(true),
+  look_closely: lookClosely,
   ...common,
 })
 
@@ -87,6 +94,7 @@ const gcpSecretManager = z.strictObject({
   annotations: z.record(z.string(), z.string().max(1024)).default({}),
   /** Whether versions that a newer one replaced are destroyed, as those that are not are billed. */
   destroy_old_versions: z.boolean().default(false),
+  look_closely: lookClosely,
   ...common,
 })
 

@@ -9,10 +9,12 @@ import { ProtocolError } from '../protocol/errors.ts'
 import type { JwtAuthorityKey } from '../protocol/jwt-svid.ts'
 import type { TrustDomain } from '../protocol/spiffe-id.ts'
 import { parseTrustBundle, type TrustBundle } from '../protocol/trust-bundle.ts'
+import type { RecordWriter } from './audit.ts'
 import type { Peer } from './federation-peer.ts'
 import { firstPollsMs, isDue } from './federation-schedule.ts'
 import { formatPeerState, type PeerState, readPeerState } from './federation-state.ts'
-import type { Store } from './store.ts'
+import type { RecordEntry } from './record.ts'
+import type { DocumentChange, Store } from './store.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /** A bundle in use. */
@@ -46,14 +48,23 @@ export interface HeldPeers {
   readonly listKept: () => Promise<ReadonlyMap<TrustDomain, number>>
   /** What the store holds. @param peers How many there are, for the first poll to be among theirs. */
   readonly read: (peer: Peer, peers: number) => Promise<HeldPeer>
-  /** Compare-and-set; undefined when somebody else was faster. */
-  readonly write: (trustDomain: TrustDomain, expected: number, state: PeerState) => Promise<HeldPeer | undefined>
-  /** Empties the store's document. Answers the bundle that was in it, if this did it. */
-  readonly end: (trustDomain: TrustDomain) => Promise<TrustBundle | undefined>
+  /**
+   * Compare-and-set; undefined when somebody else was faster. What is to be on record is kept together with it or not at
+   * all.
+   */
+  readonly write: (
+    trustDomain: TrustDomain,
+    expected: number,
+    state: PeerState,
+    record?: RecordEntry,
+  ) => Promise<HeldPeer | undefined>
+  /** Empties the store's document, with the record of the bundle that was in it, unless somebody else does. */
+  readonly end: (trustDomain: TrustDomain, recordOf: (former: TrustBundle) => RecordEntry) => Promise<void>
 }
 
 export interface HeldPeersDeps {
   readonly store: Pick<Store, 'readDocument' | 'writeDocument' | 'listDocuments'>
+  readonly writer: Pick<RecordWriter, 'append' | 'head'>
   readonly telemetry: Telemetry
   readonly now: () => Date
   /** From 0 to 1. */
@@ -63,7 +74,7 @@ export interface HeldPeersDeps {
 const documentPrefix = 'federation/'
 
 export function createHeldPeers(deps: HeldPeersDeps): HeldPeers {
-  const { store, telemetry } = deps
+  const { store, writer, telemetry } = deps
   /** `order` grows with each read that begins and each write that ends: who has the greater one knows better. */
   const held = new Map<TrustDomain, HeldPeer & { readonly order: number }>()
   let lastOrder = 0
@@ -92,18 +103,32 @@ export function createHeldPeers(deps: HeldPeersDeps): HeldPeers {
     return adopt(trustDomain, order, { version, state: firstState(peer, spreadUntil), isKept: false, spreadUntil })
   }
 
-  async function write(trustDomain: TrustDomain, expected: number, state: PeerState): Promise<HeldPeer | undefined> {
-    if (!(await store.writeDocument(documentPrefix + trustDomain, expected, formatPeerState(state)))) return undefined
+  /** False when somebody else was faster. A process without a chain can not record: the store says what it lacks. */
+  async function replace(change: Required<DocumentChange>, record: RecordEntry | undefined): Promise<boolean> {
+    const { name, expected, body } = change
+    if (record === undefined || writer.head().chain === '') return store.writeDocument(name, expected, body)
+    return (await writer.append([record], undefined, change)) === 'stored'
+  }
+
+  async function write(
+    trustDomain: TrustDomain,
+    expected: number,
+    state: PeerState,
+    record?: RecordEntry,
+  ): Promise<HeldPeer | undefined> {
+    const change = { name: documentPrefix + trustDomain, expected, body: formatPeerState(state) }
+    if (!(await replace(change, record))) return undefined
     const spreadUntil = held.get(trustDomain)?.spreadUntil ?? state.pollAt
     return adopt(trustDomain, ++lastOrder, { version: expected + 1, state, isKept: true, spreadUntil })
   }
 
-  async function end(trustDomain: TrustDomain): Promise<TrustBundle | undefined> {
-    const { version, body } = await store.readDocument(documentPrefix + trustDomain)
+  async function end(trustDomain: TrustDomain, recordOf: (former: TrustBundle) => RecordEntry): Promise<void> {
+    const name = documentPrefix + trustDomain
+    const { version, body } = await store.readDocument(name)
     const former = readPeerState(body)
-    if (former && !(await store.writeDocument(documentPrefix + trustDomain, version, ''))) return undefined
+    const bundle = former && createOpener(trustDomain, former, 0, telemetry)()?.bundle
+    if (former && !(await replace({ name, expected: version, body: '' }, bundle && recordOf(bundle)))) return
     held.delete(trustDomain)
-    return former && createOpener(trustDomain, former, 0, telemetry)()?.bundle
   }
 
   return {

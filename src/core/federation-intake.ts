@@ -5,17 +5,18 @@
  */
 import type { TrustDomain } from '../protocol/spiffe-id.ts'
 import type { TrustBundle } from '../protocol/trust-bundle.ts'
-import type { RecordWriter } from './audit.ts'
 import type { HeldPeer, HeldPeers } from './federation-held.ts'
 import type { Peer } from './federation-peer.ts'
 import {
   type AcceptRule,
+  type BundleChange,
   type BundleSource,
   compareBundles,
   fileDigest,
   judgeBundle,
   type PeerState,
 } from './federation-state.ts'
+import type { RecordEntry } from './record.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /** A bundle, and whose place it may take. */
@@ -47,7 +48,7 @@ export class OfferRefused extends Error {
 
 export interface BundleIntake {
   /**
-   * Keeps the bundle and then records what it changes; undefined when another replica was faster.
+   * Keeps the bundle together with the record of what it changes; undefined when another replica was faster.
    *
    * @param current As the store holds it.
    * @throws {OfferRefused} `malformed`, `refused`
@@ -71,7 +72,6 @@ export interface BundleIntake {
 
 export interface BundleIntakeDeps {
   readonly held: HeldPeers
-  readonly writer: Pick<RecordWriter, 'append'>
   readonly telemetry: Telemetry
   readonly now: () => Date
 }
@@ -93,9 +93,11 @@ export function createBundleIntake(deps: BundleIntakeDeps): BundleIntake {
       confirmedAt: deps.now(),
       failures: 0,
     }
-    const kept = await held.write(trustDomain, current.version, { ...state, pollAt: schedule(state) })
-    if (kept && judgement.kind === 'new') await record(deps, { trustDomain, ...offer }, former, judgement.bundle)
-    return kept
+    const record =
+      judgement.kind === 'new'
+        ? describeChange(deps.now(), { trustDomain, ...offer }, former, judgement.bundle)
+        : undefined
+    return held.write(trustDomain, current.version, { ...state, pollAt: schedule(state) }, record)
   }
 
   const takeFile: BundleIntake['takeFile'] = async (peer, current) => {
@@ -138,9 +140,9 @@ export function createBundleIntake(deps: BundleIntakeDeps): BundleIntake {
     takeFile,
     hasUnseenFile,
     async end(trustDomain) {
-      const former = await held.end(trustDomain)
+      const about = { trustDomain, source: 'configuration' } as const
+      await held.end(trustDomain, (former) => recordOf(deps.now(), about, compareBundles(former, undefined)))
       seenFiles.delete(trustDomain)
-      if (former) await record(deps, { trustDomain, source: 'configuration' }, former, undefined)
     },
   }
 }
@@ -168,37 +170,42 @@ const fileMember = (file: string | undefined) => (file === undefined ? {} : { fi
 
 const mostNames = 20
 
+/** What a record says of a bundle besides how it changed. */
+interface ChangedPeer {
+  readonly trustDomain: TrustDomain
+  readonly source: BundleSource | 'configuration'
+  readonly requestId?: string | undefined
+}
+
 /** A document that says the same in other words changes nothing. */
-async function record(
-  { writer, now }: BundleIntakeDeps,
-  about: {
-    readonly trustDomain: TrustDomain
-    readonly source: BundleSource | 'configuration'
-    readonly requestId?: string | undefined
-  },
+function describeChange(
+  now: Date,
+  about: ChangedPeer,
   before: TrustBundle | undefined,
-  after: TrustBundle | undefined,
-): Promise<void> {
-  const { fromSequence, toSequence, added, removed } = compareBundles(before, after)
-  const isChange = before === undefined || after === undefined || fromSequence !== toSequence
-  if (!isChange && added.length === 0 && removed.length === 0) return
-  const details = {
-    trust_domain: about.trustDomain,
-    source: about.source,
-    from_sequence: fromSequence,
-    to_sequence: toSequence,
-    keys_added: added.slice(0, mostNames),
-    keys_added_count: added.length,
-    keys_removed: removed.slice(0, mostNames),
-    keys_removed_count: removed.length,
-  }
-  await writer.append([
-    {
-      time: now(),
-      operation: 'federation.bundle',
-      decision: 'granted',
-      ...(about.requestId !== undefined && { requestId: about.requestId }),
-      details,
+  after: TrustBundle,
+): RecordEntry | undefined {
+  const change = compareBundles(before, after)
+  const { fromSequence, toSequence, added, removed } = change
+  const isChange = before === undefined || fromSequence !== toSequence || added.length > 0 || removed.length > 0
+  return isChange ? recordOf(now, about, change) : undefined
+}
+
+function recordOf(now: Date, { trustDomain, source, requestId }: ChangedPeer, change: BundleChange): RecordEntry {
+  const { fromSequence, toSequence, added, removed } = change
+  return {
+    time: now,
+    operation: 'federation.bundle',
+    decision: 'granted',
+    ...(requestId !== undefined && { requestId }),
+    details: {
+      trust_domain: trustDomain,
+      source,
+      from_sequence: fromSequence,
+      to_sequence: toSequence,
+      keys_added: added.slice(0, mostNames),
+      keys_added_count: added.length,
+      keys_removed: removed.slice(0, mostNames),
+      keys_removed_count: removed.length,
     },
-  ])
+  }
 }

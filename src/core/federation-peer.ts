@@ -34,13 +34,21 @@ export interface PeerOutline {
 /**
  * What keeps peers from ever being trusted. Paths begin with `federation` and the trust domain, and go on with the key of
  * the configuration that is to be changed.
+ *
+ * @param isWhole Whether these are all peers that there are: what one needs of another is looked for then only.
  */
-export function findFederationProblems(peers: readonly PeerOutline[], ours: TrustDomain): readonly Problem[] {
+export function findFederationProblems(
+  peers: readonly PeerOutline[],
+  ours: TrustDomain,
+  isWhole = true,
+): readonly Problem[] {
   const known = new Set([ours, ...peers.map(({ trustDomain }) => trustDomain)])
   const started = findStarted(peers, ours)
   return peers.flatMap((peer) => {
-    const single = [...sourceProblems(peer, ours), ...urlProblems(peer), ...endpointIdProblems(peer, known)]
-    return single.length > 0 || started.has(peer.trustDomain) ? single : [circleProblem(peer)]
+    const single = [...sourceProblems(peer, ours), ...urlProblems(peer), ...endpointIdProblems(peer)]
+    if (single.length > 0 || !isWhole) return single
+    const unknown = unknownDomainProblems(peer, known)
+    return unknown.length > 0 || started.has(peer.trustDomain) ? unknown : [circleProblem(peer)]
   })
 }
 
@@ -74,17 +82,21 @@ function urlProblems({ trustDomain, endpoint }: PeerOutline): readonly Problem[]
   return [problem(trustDomain, ['endpoint'], 'expected an https URL without user or password')]
 }
 
-function endpointIdProblems(
-  { trustDomain, hasFirstBundle, endpoint }: PeerOutline,
-  known: ReadonlySet<TrustDomain>,
-): readonly Problem[] {
+function endpointIdProblems({ trustDomain, hasFirstBundle, endpoint }: PeerOutline): readonly Problem[] {
   if (endpoint?.profile !== 'https_spiffe') return []
   const { spiffeId } = endpoint
   if (spiffeId.path === '')
     return [problem(trustDomain, ['endpoint_spiffe_id'], 'an ID without a path is that of no server')]
-  if (!known.has(spiffeId.trustDomain)) return [problem(trustDomain, ['endpoint_spiffe_id'], unknownDomain(spiffeId))]
   if (spiffeId.trustDomain === trustDomain && !hasFirstBundle) return [problem(trustDomain, ['bundle'], selfServing)]
   return []
+}
+
+function unknownDomainProblems(
+  { trustDomain, endpoint }: PeerOutline,
+  known: ReadonlySet<TrustDomain>,
+): readonly Problem[] {
+  if (endpoint?.profile !== 'https_spiffe' || known.has(endpoint.spiffeId.trustDomain)) return []
+  return [problem(trustDomain, ['endpoint_spiffe_id'], unknownDomain(endpoint.spiffeId))]
 }
 
 /** §5.2.2.2 */

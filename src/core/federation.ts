@@ -52,7 +52,7 @@ export interface FederationDeps {
   /** Certificates of our own trust domain, for an endpoint that one of our workloads serves. */
   readonly own: () => { readonly trustDomain: TrustDomain; readonly x509Authorities: readonly Certificate[] }
   readonly fetchBundle: FetchBundle
-  readonly writer: Pick<RecordWriter, 'append'>
+  readonly writer: Pick<RecordWriter, 'append' | 'head'>
   readonly telemetry: Telemetry
   readonly now: () => Date
   /** From 0 to 1. */

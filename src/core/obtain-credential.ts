@@ -14,6 +14,7 @@ import { algorithmOf, takesAlgorithm } from './config-targets.ts'
 import { createCredentialCache, type HeldCredential, type Moment } from './credential-cache.ts'
 import type { GrantedExchange } from './entitle-exchange.ts'
 import { Refusal } from './refusal.ts'
+import { createStandingRefusals, standsMs } from './standing-refusals.ts'
 import type { Target } from './target.ts'
 import { type Telemetry, traced } from './telemetry.ts'
 
@@ -70,6 +71,7 @@ export function createObtainer(deps: ObtainerDeps) {
   const credentials = createCredentialCache()
   const tokens = createTokenMint(deps)
   const circuits = new Map<string, Circuit>()
+  const refusals = createStandingRefusals()
   let waiting = 0
 
   async function wait<T>(work: () => Promise<T>): Promise<T> {
@@ -97,12 +99,18 @@ export function createObtainer(deps: ObtainerDeps) {
       // Somebody may have been faster between the look and the turn.
       const faster = credentials.get(key)
       if (faster && isBefore(deps, faster.freshUntil)) return { ...faster, reused: true }
+      const refused = refusals.get(key, deps.monotonicMs())
+      if (refused) {
+        count(deps, target, 'refused_before')
+        throw refuse(target, refused.error, Math.ceil(refused.leftMs / 1000))
+      }
       try {
         const { requestId, ...obtained } = await exchange(deps, circuitOf(circuits, target), tokens, input)
         credentials.set(key, obtained, deps.now())
         count(deps, target, 'exchanged')
         return { ...obtained, reused: false, ...(requestId !== undefined && { requestId }) }
       } catch (error) {
+        if (error instanceof CloudError && error.kind === 'refused') refusals.add(key, error, deps.monotonicMs())
         return insteadOf(error, deps, target, faster)
       }
     }
@@ -137,10 +145,14 @@ function insteadOf(error: unknown, deps: ObtainerDeps, target: Target, held: Hel
     cloud_request_id: requestId,
     error: message,
   })
-  const said = describe(target, error)
-  if (held && kind !== 'refused' && isBefore(deps, held.worthUntil))
-    return { ...held, reused: true, note: `${said}; an earlier one serves` }
-  throw new Refusal('upstream_failed', said, { cause: error, retryAfterSeconds: error.retryAfterSeconds ?? 1 })
+  if (kind === 'refused') throw refuse(target, error, standsMs / 1000)
+  if (held && isBefore(deps, held.worthUntil))
+    return { ...held, reused: true, note: `${describe(target, error)}; an earlier one serves` }
+  throw refuse(target, error, error.retryAfterSeconds ?? 1)
+}
+
+function refuse(target: Target, cause: CloudError, retryAfterSeconds: number): Refusal {
+  return new Refusal('upstream_failed', describe(target, cause), { cause, retryAfterSeconds })
 }
 
 function describe({ name, type }: Target, { kind, code, status, requestId, message }: CloudError): string {
@@ -206,9 +218,9 @@ async function exchangeOnce(
   return hold(answer, token, target, begun)
 }
 
-/** A cloud that says no, or that our clock is wrong, is well; whatever is ours says nothing of it. */
+/** A cloud that says no, or that our clock is wrong, is well; whatever is ours says nothing of it, our own crowd included. */
 function report(circuit: Circuit, error: unknown, nowMs: number): void {
-  if (!(error instanceof CloudError)) circuit.abandoned()
+  if (!(error instanceof CloudError) || error.code === 'crowded') circuit.abandoned()
   else if (error.kind === 'unreachable' || error.kind === 'throttled') circuit.failed(nowMs)
   else circuit.succeeded()
 }

@@ -25,7 +25,7 @@ import { createExchangeTrial, type TryExchangeDeps } from './try-exchange.ts'
 export interface OperatorDeps extends TryExchangeDeps, SecretKeeperDeps {
   readonly authorities: Authorities
   readonly store: SecretKeeperDeps['store'] &
-    Pick<Store, 'createJoinToken' | 'listJoinTokens' | 'revokeJoinToken' | 'readJoinToken'>
+    Pick<Store, 'createJoinToken' | 'listJoinTokens' | 'revokeJoinToken' | 'readJoinToken' | 'pruneJoinTokens'>
   readonly writer: RecordWriter
   readonly configured: () => Configured
   readonly now: () => Date
@@ -95,6 +95,7 @@ export function createOperator(deps: OperatorDeps) {
         expires_at: stored.expiresAt.toISOString(),
       })
       await deps.store.createJoinToken(stored)
+      await pruneJoinTokens(deps)
       return { token, stored }
     },
 
@@ -142,6 +143,18 @@ function requireJoinTokens({ authenticators }: Configuration, name: string): voi
   throw new Refusal('malformed_request', 'no such authenticator', {
     detail: `authenticator: the configuration has none of this name with type join_token${meant}`,
   })
+}
+
+const shownSeconds = 7 * 86_400
+
+/**
+ * Tokens go when nothing that they began can be renewed any more, as an absent token is revoked for nobody, and when a
+ * list has shown them for a week.
+ */
+async function pruneJoinTokens({ configured, store, now }: Pick<OperatorDeps, 'configured' | 'store' | 'now'>) {
+  const rules = [...configured().config.rules.byDigest.values()]
+  const renewableSeconds = Math.max(0, ...rules.map((rule) => rule.renewableForSeconds + rule.x509TtlSeconds))
+  await store.pruneJoinTokens(new Date(now().getTime() - (shownSeconds + renewableSeconds) * 1000))
 }
 
 function storedJoinToken(wanted: NewJoinToken, token: string, id: string, now: Date): StoredJoinToken {

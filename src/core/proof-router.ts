@@ -115,7 +115,7 @@ export function createProofRouter(deps: ProofRouterDeps) {
       const authentication = requireOne(candidates, narrowed).authenticate(proof, deps.now(), jwt)
       return authentication instanceof Promise ? authentication.then(done) : done(authentication)
     }
-    const candidates = candidatesFor(named, proof, jwt)
+    const candidates = candidatesFor({ all: deps.authenticators, named }, proof, jwt)
     return candidates instanceof Promise ? candidates.then(begin) : begin(candidates)
   }
 
@@ -180,8 +180,9 @@ function describeUnknown(all: readonly Authenticator[], narrowed: string): strin
   return `the request asks for an authenticator that is not in the configuration: ${known}`
 }
 
+/** A name narrows what the proof itself says, and never sends a JWT-SVID to whoever else has its issuer. */
 function candidatesFor(
-  named: readonly Authenticator[],
+  { all, named }: { readonly all: readonly Authenticator[]; readonly named: readonly Authenticator[] },
   proof: Proof,
   parsed: ParsedJwt | undefined,
 ): readonly Authenticator[] | Promise<readonly Authenticator[]> {
@@ -190,8 +191,8 @@ function candidatesFor(
   if (parsed === undefined) return ownersAmong(named, 'awsIdentities', proof)
   const jwt = readUnverified(parsed)
   const trustDomain = trustDomainOf(jwt.subject)
-  const byTrustDomain = trustDomain === undefined ? [] : ofTrustDomain(named, trustDomain)
-  return byTrustDomain.length > 0 ? byTrustDomain : ofIssuer(named, jwt)
+  const isSvid = trustDomain !== undefined && ofTrustDomain(all, trustDomain).length > 0
+  return isSvid ? ofTrustDomain(named, trustDomain) : ofIssuer(named, jwt)
 }
 
 function ofTrustDomain(

@@ -48,8 +48,8 @@ export interface RecordPage {
 }
 
 const pageSize = 500
-/** Records that one call looks at. */
-const maxScanned = 10_000
+/** Records that one call looks at, which takes some 15 ms: who asks goes on from there. */
+const maxScanned = 5_000
 
 /** The last sequence number that was taken of each chain. */
 type Positions = ReadonlyMap<string, number>
@@ -59,6 +59,7 @@ export async function listRecords(store: Store, query: RecordListQuery): Promise
   const positions = query.after === undefined ? new Map<string, number>() : parsePosition(query.after)
   const chains = [...new Set([...(await store.listChains()), ...positions.keys()])]
   const sources = chains.map((chain) => createSource(store, query, chain, positions.get(chain)))
+  const readWhatFits = createReader(query.filters ?? {})
   const items: ListedRecord[] = []
 
   let scanned = 0
@@ -68,8 +69,8 @@ export async function listRecords(store: Store, query: RecordListQuery): Promise
     more = record !== undefined
     if (record === undefined) break
     scanned++
-    const document = parseRecord(record.body)
-    if (fits(document, query.filters)) items.push({ chain: record.chain, sequence: record.sequence, record: document })
+    const document = readWhatFits(record.body)
+    if (document) items.push({ chain: record.chain, sequence: record.sequence, record: document })
   }
   const position = positionOf(sources)
   return { items, position, ...(more && (await hasMore(sources)) && { next: position }) }
@@ -151,11 +152,21 @@ const filterMembers = {
   rule: 'rule',
 } as const
 
-function fits(record: RecordDocument, filters: RecordFilters = {}): boolean {
-  return Object.entries(filterMembers).every(([filter, member]) => {
-    const wanted = filters[filter as keyof typeof filterMembers]
-    return wanted === undefined || record[member] === wanted
+/**
+ * The document of a body that passes the filters. Most of what is looked through does not, and its text tells that a
+ * hundred times faster than parsing it: a body is written by `JSON.stringify`, so each wanted member stands in it as
+ * that writes it. What only looks so, deeper within, is seen by the members.
+ */
+function createReader(filters: RecordFilters): (body: string) => RecordDocument | undefined {
+  const wanted = Object.entries(filterMembers).flatMap(([filter, member]) => {
+    const value = filters[filter as keyof typeof filterMembers]
+    return value === undefined ? [] : [{ member, value, text: `${JSON.stringify(member)}:${JSON.stringify(value)}` }]
   })
+  return (body) => {
+    if (!wanted.every(({ text }) => body.includes(text))) return undefined
+    const record = parseRecord(body)
+    return wanted.every(({ member, value }) => record[member] === value) ? record : undefined
+  }
 }
 
 function positionOf(sources: readonly Source[]): string {

@@ -29,6 +29,8 @@ export interface RunInput {
   readonly adapter: SecretDestination
   readonly digests: SyncDigests
   readonly owner: string
+  /** Whether each secret there is looked at by itself. */
+  readonly closely: boolean
   readonly signal: AbortSignal
 }
 

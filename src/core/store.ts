@@ -196,6 +196,8 @@ export interface Store {
   }) => Promise<readonly StoredJoinToken[]>
   /** False when there is none of that id. A second revocation keeps the first time. */
   readonly revokeJoinToken: (id: string, at: Date) => Promise<boolean>
+  /** Removes tokens that had expired and, where they are revoked, were so before `at`: up to a thousand a call. */
+  readonly pruneJoinTokens: (at: Date) => Promise<void>
 
   /**
    * Atomic and durable: true for whoever claims the digest first, false for everybody else until that claim has expired

@@ -22,14 +22,22 @@ export function describeFailure(error: unknown): string | undefined {
   return error instanceof StoreError ? error.message : undefined
 }
 
+export interface RunEnd {
+  readonly finishedAt: Date
+  /** Whether every secret was to be looked at by itself. */
+  readonly closely: boolean
+}
+
 /** What stands of the last run is kept where this one came to no end. */
 export function statusOf(
   outcome: RunOutcome | string,
   former: DestinationStatus | undefined,
-  finishedAt: Date,
+  { finishedAt, closely }: RunEnd,
 ): DestinationStatus {
-  const syncedAt = outcome instanceof Object && outcome.state === 'synced' ? finishedAt : former?.syncedAt
-  const since = syncedAt === undefined ? {} : { syncedAt }
+  const ended = typeof outcome !== 'string'
+  const syncedAt = ended && outcome.state === 'synced' ? finishedAt : former?.syncedAt
+  const lookedAt = ended && closely ? finishedAt : former?.lookedAt
+  const since = { ...(syncedAt && { syncedAt }), ...(lookedAt && { lookedAt }) }
   if (typeof outcome !== 'string') return { ...outcome, ...since, finishedAt }
   const { counts = noCounts, problems = [] } = former ?? {}
   return { state: 'failed', counts, problems, error: outcome, ...since, finishedAt }

@@ -55,6 +55,8 @@ export interface DestinationStatus {
   readonly finishedAt: Date
   /** When everything was last as it should be. */
   readonly syncedAt?: Date
+  /** When every secret was last looked at by itself. */
+  readonly lookedAt?: Date
   readonly counts: SyncCounts
   /** The first of them. */
   readonly problems: readonly SyncFault[]

@@ -8,6 +8,8 @@ import { type PlanItem, planSync } from './plan-sync.ts'
 import type { RecordEntry } from './record.ts'
 import { applySync, type RunInput, type RunOutcome } from './run-sync.ts'
 import type { OpenDestination } from './secret-destination.ts'
+import type { SecretSource } from './secret-source.ts'
+import { shareReads } from './shared-reads.ts'
 import type { Store } from './store.ts'
 import type { Sync, SyncDestination, SyncSet } from './sync.ts'
 import type { SyncCredentialDeps, SyncCredentials } from './sync-credential.ts'
@@ -53,13 +55,26 @@ export interface SyncWorker {
   readonly forgetGone: (syncs: SyncSet) => void
 }
 
+interface AtDestination {
+  readonly sync: Sync
+  readonly destination: SyncDestination
+  /** @throws what opening it throws */
+  readonly source: () => SecretSource
+  readonly closely: boolean
+}
+
 export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, signal }: SyncWorkerParts): SyncWorker {
   const reported = new Map<string, { readonly sync: string; readonly destination: string }>()
   let digests: SyncDigests | undefined
 
+  /** Opened by the first that needs it, and read once for all. */
+  function openShared(sync: Sync, readers: number): () => SecretSource {
+    let shared: SecretSource | undefined
+    return () => (shared ??= shareReads(sources.of(sync), readers, deps.monotonicMs))
+  }
+
   async function withDestination<T>(
-    sync: Sync,
-    destination: SyncDestination,
+    { sync, destination, source, closely }: AtDestination,
     work: (input: RunInput) => Promise<T>,
   ): Promise<T> {
     digests ??= await openSyncDigests(deps.store, deps.keys)
@@ -72,17 +87,17 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       ...(target.document.type === 'aws' && { targetRegion: target.document.region }),
     })
     try {
-      return await work({ sync, destination, source: sources.of(sync), adapter, digests, owner, signal })
+      return await work({ sync, destination, source: source(), adapter, digests, owner, closely, signal })
     } finally {
       await adapter.close?.()
     }
   }
 
   function apply(
-    sync: Sync,
-    destination: SyncDestination,
+    at: AtDestination,
     { lease, allowDeletions, requestId, onProgress }: RunOptions & { readonly lease: SyncLease },
   ): Promise<RunOutcome> {
+    const { sync, destination } = at
     const base: Pick<RecordEntry, 'requestId' | 'spiffeId' | 'target' | 'document'> = {
       spiffeId: (destination.target.actsAs ?? sync.spiffeId).uri,
       target: destination.target.name,
@@ -90,19 +105,19 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       ...(requestId !== undefined && { requestId }),
     }
     const told = (counts: SyncCounts) => onProgress?.(destination.name, counts)
-    return withDestination(sync, destination, (input) =>
+    return withDestination(at, (input) =>
       applySync(deps, { ...input, lease, allowDeletions, base, now: deps.now, onProgress: told }),
     )
   }
 
   async function runOne(
-    sync: Sync,
-    destination: SyncDestination,
+    at: AtDestination,
     { former, ...options }: RunOptions & { readonly lease: SyncLease; readonly former: DestinationStatus | undefined },
   ): Promise<DestinationStatus> {
+    const { sync, destination, closely } = at
     const startedMs = deps.monotonicMs()
-    const outcome = await orSaid(() => apply(sync, destination, options))
-    const status = statusOf(outcome, former, deps.now())
+    const outcome = await orSaid(() => apply(at, options))
+    const status = statusOf(outcome, former, { finishedAt: deps.now(), closely })
     const labels = { sync: sync.name, destination: destination.name }
     reported.set(JSON.stringify(labels), labels)
     reportRun(deps.telemetry, { ...labels, status, durationMs: deps.monotonicMs() - startedMs })
@@ -118,10 +133,12 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       const begun = { digest, startedAt: deps.now(), fence: lease.fence }
       const isFirst = await writeStatus(deps.store, sync.name, held.version, { ...begun, destinations: former })
       if (!isFirst) throw new LeaseLost('somebody else runs it')
+      const source = openShared(sync, options.destinations.length)
       const ended = await allEnded(
         options.destinations.map(async (destination) => {
           const { name } = destination
-          return [name, await runOne(sync, destination, { ...options, lease, former: former[name] })] as const
+          const at = { sync, destination, source, closely: isLookDue(destination, former[name], deps.now()) }
+          return [name, await runOne(at, { ...options, lease, former: former[name] })] as const
         }),
       )
       const known = new Set(sync.destinations.map(({ name }) => name))
@@ -132,11 +149,14 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
     },
 
     async plan(sync, destinations, emit) {
+      const source = openShared(sync, destinations.length)
       const planned = await allEnded(
         destinations.map(async (destination) => {
           const { name } = destination
           const outcome = await orSaid(() =>
-            withDestination(sync, destination, (input) => planSync(deps, input, (item) => emit(name, item))),
+            withDestination({ sync, destination, source, closely: destination.lookSeconds !== undefined }, (input) =>
+              planSync(deps, input, (item) => emit(name, item)),
+            ),
           )
           return [name, typeof outcome === 'string' ? failed(outcome) : outcome] as const
         }),
@@ -152,6 +172,13 @@ export function createSyncWorker(deps: SyncWorkerDeps, { credentials, sources, s
       }
     },
   }
+}
+
+/** A clock that was set back makes it due. */
+function isLookDue({ lookSeconds }: SyncDestination, former: DestinationStatus | undefined, now: Date): boolean {
+  if (lookSeconds === undefined || former?.lookedAt === undefined) return lookSeconds !== undefined
+  const sinceMs = now.getTime() - former.lookedAt.getTime()
+  return sinceMs < 0 || sinceMs >= lookSeconds * 1000
 }
 
 function failed(error: string) {

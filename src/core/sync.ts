@@ -34,6 +34,8 @@ export interface SyncDestination extends Destination {
   readonly nameOf: (path: string, key: string | undefined) => string
   /** Of all that a secret there is made from, but the secret. */
   readonly digest: string
+  /** How often each secret is looked at by itself, in seconds. Absent: never. */
+  readonly lookSeconds?: number
 }
 
 export interface Sync {
@@ -134,13 +136,15 @@ function compileDestination(
   { paths: _, destinations: __, interval: ___, max_deletions: ____, paused: _____, ...settings }: SyncDocument,
   template: NameTemplate,
 ): SyncDestination {
-  const { concurrency, writes_per_second, reads_per_second, ca_file, ...document } = destination.document
+  const { concurrency, writes_per_second, reads_per_second, ca_file, ...more } = destination.document
+  const { look_closely: lookSeconds, ...document } = { look_closely: undefined, ...more }
   const rules = destinationRules[document.type]
   return {
     ...destination,
     rules,
     nameOf: (path, key) => (template === 'usual' ? usualName(rules, path, key) : fillName(rules, template, path, key)),
     digest: digestOf([settings, document]),
+    ...(lookSeconds !== undefined && { lookSeconds }),
   }
 }
 

@@ -40,6 +40,8 @@ export interface AppDeps {
   readonly connection: (env: unknown) => Connection
   /** The target of a request as it came. Default: what its URL says, in which `..` is resolved. */
   readonly target?: (env: unknown) => string | undefined
+  /** Whether a body that ended is whole, where the runtime ends one that was cut off alike. Default: it is. */
+  readonly isWholeBody?: (env: unknown) => boolean | Promise<boolean>
 }
 
 export interface AppEnv {
@@ -74,6 +76,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     if (bundle === undefined) throw new Refusal('not_found', 'no bundle of that trust domain')
     return send(c, chosenAnswer(chooseBundle(bundle, c.req.query('format')), c.req.header('if-none-match')))
   })
+  app.options('/v1/bundles/:trust_domain', (c) => c.body(null, 204, corsHeaders))
   const description = createOpenApiDocument('public')
   app.get(openApiPath, async (c) => send(c, documentAnswer(await description(), c.req.header('if-none-match'))))
   app.options(openApiPath, (c) => c.body(null, 204, corsHeaders))
@@ -81,7 +84,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     app.post(path, async (c) => {
       c.set('operation', route.operation)
       requireMediaType(c.req.header('content-type'), 'application/json')
-      return send(c, await route.answer(c.get('call'), await readBody(c)))
+      return send(c, await route.answer(c.get('call'), await readBody(deps, c)))
     })
   }
   app.get('/v1/identities', async (c) => {
@@ -103,7 +106,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
         requestId: call.requestId,
         target,
         contentType: c.req.header('content-type'),
-        readBody: () => readBody(c),
+        readBody: () => readBody(deps, c),
         asker: (spiffeId) => ({ call, ...(spiffeId !== undefined && { spiffeId }) }),
       })
       return send(c, answer)
@@ -124,7 +127,7 @@ async function tokenRoute(deps: AppDeps, c: AppContext): Promise<Response> {
   const call = c.get('call')
   try {
     requireMediaType(c.req.header('content-type'), 'application/x-www-form-urlencoded')
-    const request = readTokenRequest(await readBody(c), c.req.header('authorization') !== undefined)
+    const request = readTokenRequest(await readBody(deps, c), c.req.header('authorization') !== undefined)
     return send(c, await answerTokenRequest(deps.gateway, call, request, deps.now()))
   } catch (error) {
     const refusal = await noteRefusal(deps, { call, operation: 'jwt_svid' }, error)
@@ -133,11 +136,13 @@ async function tokenRoute(deps: AppDeps, c: AppContext): Promise<Response> {
 }
 
 /** Whether the length is declared or not, no more than the limit is read. */
-async function readBody(c: AppContext): Promise<string> {
+async function readBody({ isWholeBody }: AppDeps, c: AppContext): Promise<string> {
   const { body } = c.req.raw
   if (Number(c.req.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge()
   if (body === null) return ''
-  return decodeBody(await readBytes(body))
+  const bytes = await readBytes(body)
+  if ((await isWholeBody?.(c.env)) === false) throw cutOff()
+  return decodeBody(bytes)
 }
 
 async function readBytes(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {

@@ -14,6 +14,7 @@ import { type ConsoleDeps, createConsoleApp } from '../http/console/console-app.
 import type { Connection } from '../http/incoming-call.ts'
 import { problemAnswer, refusalOf } from '../http/problem.ts'
 import type { Application } from './applications-at-first-use.node.ts'
+import { isWholeBody } from './whole-body.node.ts'
 
 export interface PublicApplicationDeps extends Pick<AppDeps, 'gateway' | 'telemetry' | 'now'> {
   readonly newRequestId: () => string
@@ -27,6 +28,7 @@ export function createPublicApplication({ newRequestId, connection, ...deps }: P
     requestId: (env) => requestIds.get(incomingOf(env)) ?? newRequestId(),
     connection: (env) => connection(incomingOf(env)),
     target: (env) => incomingOf(env).url,
+    isWholeBody: (env) => isWholeBody(incomingOf(env)),
   })
   return (request, response, requestId) => {
     requestIds.set(request, requestId)

@@ -17,6 +17,7 @@ import { credentialsAnswer, credentialsPath, readTargetName } from '../http/rout
 import { type DocumentPath, documentFor, isDocumentPath } from '../http/routes/discovery.ts'
 import { livezAnswer, readyzAnswer, readyzDocumentsAnswer } from '../http/routes/health.ts'
 import { type HotRoute, svidRoutes } from '../http/routes/svid.ts'
+import { isWholeBody } from './whole-body.node.ts'
 
 export interface HotLaneDeps {
   readonly gateway: Gateway
@@ -169,15 +170,19 @@ function readBody(request: IncomingMessage): Promise<string> {
       if (size <= maxBodyBytes) chunks.push(chunk)
       else reject(tooLarge())
     })
-    request.on('end', () => {
-      ended = true
-      // HTTP/2 ends a body that was cut off as it ends a whole one.
-      if (request.aborted) return reject(cutOff())
+    const conclude = (isWhole: boolean) => {
+      if (!isWhole) return reject(cutOff())
       try {
         resolve(decodeBody(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
       } catch (error) {
         reject(error)
       }
+    }
+    request.on('end', () => {
+      ended = true
+      const isWhole = isWholeBody(request)
+      if (typeof isWhole === 'boolean') conclude(isWhole)
+      else void isWhole.then(conclude)
     })
     request.on('error', (cause) => reject(cutOff(cause)))
     // It closes after its end as well, and an error that nobody sees costs a twentieth of the whole answer.

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { constants as cryptoConstants } from 'node:crypto'
 import { chmod, lstat, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import {
@@ -73,6 +74,16 @@ const lookAgainMs = 20
 /** Mozilla's intermediate profile asks for these and no older ones. */
 const tlsVersions = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' } as const
 
+/**
+ * Of a client that shows a certificate, a session that is resumed keeps the leaf alone: the intermediates that its path
+ * needs would be missing from then on. So each connection has a handshake of its own, which proves the key anew.
+ */
+const eachConnectionShowsItsCertificates = { secureOptions: cryptoConstants.SSL_OP_NO_TICKET } as const
+
+function tlsContext({ clientCertificates = true }: Pick<ListenerOptions, 'clientCertificates'>) {
+  return { ...tlsVersions, ...(clientCertificates && eachConnectionShowsItsCertificates) }
+}
+
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { address, tls, timeouts = usualTimeouts } = options
   const { handle, answering, stop } = bounded(options, timeouts)
@@ -88,7 +99,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 
   return {
     address: boundAddress(server, address),
-    replaceTls: (next) => (server as Http2SecureServer).setSecureContext({ ...next, ...tlsVersions }),
+    replaceTls: (next) => (server as Http2SecureServer).setSecureContext({ ...next, ...tlsContext(options) }),
     async close(deadlineMs) {
       stop()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -122,7 +133,7 @@ function createTlsServer(
   const server = createSecureServer(
     {
       ...tls,
-      ...tlsVersions,
+      ...tlsContext({ clientCertificates }),
       allowHTTP1: true,
       requestCert: clientCertificates,
       rejectUnauthorized: false,

@@ -6,6 +6,7 @@
 import { cloudTrusts, findUnreachableIssuer } from '../adapters/trust/index.ts'
 import { formatScript } from '../adapters/trust/shell.ts'
 import type { TrustFacts } from '../adapters/trust/trust.ts'
+import { readUploadedKeys, type UploadedKeys } from '../adapters/trust/uploaded-keys.ts'
 import { type Configuration, ConfigurationError } from '../core/config.ts'
 import type { TargetType } from '../core/config-targets.ts'
 import type { Finding } from '../core/finding.ts'
@@ -23,7 +24,13 @@ import { DocumentError } from './document-error.ts'
 /** What was asked for does not fit the configuration. */
 export class TargetSetupError extends Error {
   override readonly name = 'TargetSetupError'
-  readonly code: 'target_unknown' | 'target_type' | 'subject_unknown' | 'subject_malformed' | 'subject_fixed'
+  readonly code:
+    | 'target_unknown'
+    | 'target_type'
+    | 'subject_unknown'
+    | 'subject_malformed'
+    | 'subject_fixed'
+    | 'keys_unusable'
   /** What to do next. */
   readonly hint: string
 
@@ -57,6 +64,8 @@ export interface TrustRequest {
   /** Paths or SPIFFE IDs, for a target that acts as its caller; empty: those that the policies name. */
   readonly as: readonly string[]
   readonly managedIdentity: boolean
+  /** The issuer's key set, JSON: to be uploaded, as the cloud can not fetch it. Google alone takes it. */
+  readonly keySet?: string
 }
 
 export interface TrustReport {
@@ -84,10 +93,11 @@ export async function describeTrust({ configFile, type, ...request }: TrustReque
       `${target.name} is a target of type ${target.type}`,
       `Use: \`apostille trust ${target.type} ${target.name}\``,
     )
-  const facts = gatherFacts(config, target, actingSubjects(config, target, request.as))
+  const uploaded = request.keySet === undefined ? {} : { uploadedKeys: readKeys(request.keySet) }
+  const facts = { ...gatherFacts(config, target, actingSubjects(config, target, request.as)), ...uploaded }
   const { issuer, subjects } = facts
   const cloud = cloudTrusts[type]
-  const built = cloud.build({ issuer, target, subjects, managedIdentity: request.managedIdentity })
+  const built = cloud.build({ issuer, target, subjects, managedIdentity: request.managedIdentity, ...uploaded })
   const heading = [
     `Trust of ${cloud.vendor} for target ${target.name} of ${issuer}`,
     ...subjects.map(({ uri }) => `acts as ${uri}`),
@@ -102,7 +112,22 @@ export async function describeTrust({ configFile, type, ...request }: TrustReque
     documents: built.documents,
     script: formatScript(heading, built.steps),
     terraform: built.terraform,
-    warnings: [...findUnreachableIssuer(issuer), ...cloud.findProblems(facts), ...cloud.findSharing(facts)],
+    warnings: [
+      ...('uploadedKeys' in uploaded ? [] : findUnreachableIssuer(issuer)),
+      ...cloud.findProblems(facts),
+      ...cloud.findSharing(facts),
+    ],
+  }
+}
+
+/** @throws {TargetSetupError} `keys_unusable` */
+function readKeys(keySet: string): UploadedKeys {
+  try {
+    return readUploadedKeys(keySet)
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    const message = `what is to be uploaded is no key set of an issuer: ${error.detail || error.code}`
+    throw new TargetSetupError('keys_unusable', message, 'Give what the issuer serves at /keys.')
   }
 }
 

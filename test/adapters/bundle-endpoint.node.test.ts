@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { RequestListener } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
@@ -5,6 +7,7 @@ import { type AddressInfo, createServer as createTcpServer, type Server, type So
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createFetchBundle } from '../../src/adapters/bundle-endpoint.node.ts'
 import type { BundleEndpoint } from '../../src/core/federation.ts'
@@ -16,6 +19,7 @@ import { buildX509Svid, createX509Authority } from '../../src/protocol/x509-svid
 import { createTestAuthority, makeTestKey, type TestCertificate, testNow } from '../support/certificate-authority.ts'
 import { createTestAuthority as createWebAuthority } from '../support/tls.ts'
 
+const run = promisify(execFile)
 const serverId = parseSpiffeId('spiffe://example.org/bundle-server')
 const root = createTestAuthority()
 const bundle = '{"spiffe_sequence":1,"keys":[]}'
@@ -220,7 +224,41 @@ describe('https_web', () => {
     await expect(fetchBundle(asked, [], forever)).rejects.toThrow(failure('tls'))
   })
 
-  test('without a file it trusts the roots of Node, and never an SVID', async () => {
+  test('without a file it trusts the roots of the machine, which are read once', async () => {
+    const { ca } = await createWebAuthority('a root of the machine')
+    const trusted = readFileSync(join(directory, 'ca.pem'), 'utf8')
+    let reads = 0
+    const asking = createFetchBundle({
+      now: () => testNow,
+      systemRoots: () => {
+        reads++
+        return [ca, trusted, ca]
+      },
+    })
+    const url = await serve(web, sending(bundle))
+    const wanted: BundleEndpoint = { url, private: false, profile: 'https_web' }
+    for (let time = 0; time < 2; time++) expect(await asking(wanted, [], forever)).toBe(bundle)
+    const other = { ...wanted, url: url.replace('localhost', '127.0.0.1') }
+    await expect(asking(other, [], forever)).rejects.toThrow(failure('tls'))
+    const stranger = createFetchBundle({ now: () => testNow, systemRoots: () => [ca] })
+    await expect(stranger(wanted, [], forever)).rejects.toThrow(failure('tls'))
+    expect(reads).toBe(1)
+  })
+
+  test('the roots of the machine are those of SSL_CERT_FILE, beside those that come with Node', async () => {
+    const file = join(directory, 'ca.pem')
+    const module = new URL('../../src/adapters/system-trust.node.ts', import.meta.url).href
+    const script = `import { rootCertificates } from 'node:tls'
+      import { readSystemRoots } from '${module}'
+      const roots = new Set(readSystemRoots().map((root) => root.replaceAll('\\n', '')))
+      const all = [...rootCertificates, process.env.ROOT].map((root) => root.replaceAll('\\n', ''))
+      console.log(all.every((root) => roots.has(root)))`
+    const env = { ...process.env, SSL_CERT_FILE: file, ROOT: readFileSync(file, 'utf8').trim() }
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], { env })
+    expect(stdout).toBe('true\n')
+  })
+
+  test('without a file it never trusts an SVID', async () => {
     const urls = [await serve(web, sending(bundle)), await serve(await ownSvid(), sending(bundle))]
     for (const url of urls) {
       const asked = fetchBundle({ url, private: false, profile: 'https_web' }, [root.certificate], forever)

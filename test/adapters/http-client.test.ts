@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { createHostTurns } from '../../src/adapters/host-turns.ts'
 import { createHttpClient, type Fetch, type FetchInit, requireSuccess } from '../../src/adapters/http-client.ts'
 
 const url = 'https://issuer.example/keys'
@@ -114,6 +115,31 @@ test('a server that says nothing is given up at the deadline', async () => {
   timer.fire()
   await expect(answer).rejects.toMatchObject({ code: 'timeout' })
   expect(signal?.aborted).toBe(true)
+})
+
+test('the deadline begins with the turn, and not before', async () => {
+  const begun: (() => void)[] = []
+  const startTimer = (callback: () => void) => {
+    begun.push(callback)
+    return () => undefined
+  }
+  const answers: ((answer: Response) => void)[] = []
+  const fetch: Fetch = () => new Promise((resolve) => answers.push(resolve))
+  const client = createHttpClient({ fetch, startTimer, turns: createHostTurns(1) })
+  const first = client.request({ url })
+  const second = client.request({ url })
+  const gone = new AbortController()
+  const third = client.request({ url, signal: gone.signal })
+  await new Promise(setImmediate)
+  gone.abort()
+  await expect(third).rejects.toMatchObject({ code: 'crowded', message: expect.stringContaining('issuer.example') })
+  expect([begun.length, answers.length]).toEqual([1, 1])
+  begun[0]?.()
+  await expect(first).rejects.toMatchObject({ code: 'timeout' })
+  await new Promise(setImmediate)
+  expect([begun.length, answers.length]).toEqual([2, 2])
+  answers[1]?.(new Response('two'))
+  expect(await second).toMatchObject({ text: 'two' })
 })
 
 test('the deadline holds for the body too', async () => {

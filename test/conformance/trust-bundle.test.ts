@@ -5,6 +5,7 @@ import { encodeJwsHeader, signCompactJws } from '../../src/protocol/jws.ts'
 import { validateJwtSvid } from '../../src/protocol/jwt-svid.ts'
 import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 import { formatTrustBundle, parseTrustBundle, type TrustBundle } from '../../src/protocol/trust-bundle.ts'
+import { createTestAuthorities } from '../support/authorities.ts'
 import vectors from '../vectors/trust-bundle.json' with { type: 'json' }
 import { defineConformance } from './requirements.ts'
 
@@ -42,8 +43,29 @@ defineConformance('SPIFFE Trust Domain and Bundle', { prefix: 'B', last: 12 }, [
     id: 'B-02',
     level: 'SHOULD',
     section: '4.1.1',
-    sentence: 'spiffe_sequence is there, an integer of at least 64 bits',
-    test: () => {
+    sentence:
+      'spiffe_sequence is there, an integer of at least 64 bits, which grows with every change and never steps back',
+    test: async () => {
+      const world = createTestAuthorities()
+      await world.authorities.refresh()
+      const published = () => JSON.parse(Buffer.from(world.authorities.published().bundle.body).toString())
+      const first = published()
+      await world.authorities.refresh()
+      expect(published()).toEqual(first)
+      const sequences = [first.spiffe_sequence]
+      const backup = world.store.backUp()
+      for (const seconds of [0, -86_400, 1]) {
+        world.now = new Date(world.now.getTime() + seconds * 1000)
+        await world.authorities.change({ action: 'prepare', ring: 'x509' })
+        expect(published().keys).not.toEqual(first.keys)
+        sequences.push(published().spiffe_sequence)
+      }
+      world.store.restore(backup)
+      await world.authorities.refresh()
+      sequences.push(published().spiffe_sequence)
+      expect(sequences.every((sequence, at) => at === 0 || sequence > sequences[at - 1])).toBe(true)
+      expect(sequences.every(Number.isSafeInteger)).toBe(true)
+
       expect(written().spiffe_sequence).toBe(42)
       const large = formatTrustBundle({ ...ours, sequence: 2n ** 64n - 1n })
       expect(large).toContain('"spiffe_sequence":18446744073709551615')

@@ -276,6 +276,22 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
         expect(await store.revokeJoinToken('b', later(1))).toBe(false)
       })
 
+      test('go once they expired, and were revoked, before then', async () => {
+        await store.createJoinToken(joinToken('good'))
+        await store.createJoinToken(joinToken('expired', { expiresAt: later(9) }))
+        await store.createJoinToken(joinToken('revoked', { expiresAt: later(9) }))
+        await store.createJoinToken(joinToken('revoked-good'))
+        await store.revokeJoinToken('revoked', later(20))
+        await store.revokeJoinToken('revoked-good', later(5))
+        const left = async () => (await store.listJoinTokens({ limit: 10 })).map(({ id }) => id)
+        await store.pruneJoinTokens(later(9))
+        expect(await left()).toEqual(['expired', 'good', 'revoked', 'revoked-good'])
+        await store.pruneJoinTokens(later(10))
+        expect(await left()).toEqual(['good', 'revoked', 'revoked-good'])
+        await store.pruneJoinTokens(later(21))
+        expect(await left()).toEqual(['good', 'revoked-good'])
+      })
+
       test('are spent with the records', async () => {
         await store.createJoinToken(joinToken('a', { uses: 2, usesLeft: 2 }))
         expect(await store.appendRecords({ records: [record(1)], spends: [{ id: 'a', at: noon }] })).toEqual([])

@@ -146,6 +146,20 @@ describe('one peer', () => {
     expect(problemsOf(withPeers(peer))).toEqual([expected])
   })
 
+  test('that can not be read keeps no mistake of another from being told, and what they need of each other waits', () => {
+    const text = withPeers(
+      'a.example: { endpoint: "http://a.example", profile: https_web }',
+      'example.org: { bundle: a }',
+      'b.example: { bundle: b, endpoint: "https://b.example", profile: https_spiffe, endpoint_spiffe_id: spiffe://b.example }',
+      'c.example: { endpoint: "https://c.example", profile: https_spiffe, endpoint_spiffe_id: spiffe://a.example/x }',
+    )
+    expect(problemsOf(text)).toEqual([
+      '8:26 federation.a.example.endpoint: expected an https URL',
+      '9:16 federation.example.org: this is our own trust domain, which needs no federation',
+      '10:101 federation.b.example.endpoint_spiffe_id: an ID without a path is that of no server',
+    ])
+  })
+
   test('what is no map is told once', () => {
     expect(problemsOf(`${base}\nfederation: [a.example]`)).toEqual(['7:13 federation: expected keys and their values'])
   })

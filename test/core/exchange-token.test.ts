@@ -531,6 +531,26 @@ describe('a cloud that fails', () => {
     expect(outcome).toBe(kind === 'refused' ? 'upstream_failed' : 'granted')
   })
 
+  test('is not asked again for some seconds after it refused, for that identity and target alone', async () => {
+    const { world, ask } = createWorld(() => failure('refused'))
+    expect((await refusalOf(ask())).retryAfterSeconds).toBe(5)
+    world.ms += 2500
+    const again = await refusalOf(ask())
+    expect([again.code, again.retryAfterSeconds, world.asked.length]).toEqual(['upstream_failed', 3, 1])
+    // Each caller is on record with what the cloud said.
+    const refused = world.records.filter(({ operation }) => operation === 'exchange')
+    expect(refused).toMatchObject([{ code: 'upstream_failed' }, { code: 'upstream_failed', spiffeId: web }])
+    expect(refused[1]?.reason).toBe(refused[0]?.reason)
+
+    world.answer = credentialOf
+    expect(await ask('vault')).toMatchObject({ type: 'azure' })
+    world.identity = pod('other')
+    expect(await ask()).toMatchObject({ type: 'aws' })
+    world.identity = pod()
+    world.ms += 2500
+    expect(await ask()).toMatchObject({ type: 'aws' })
+  })
+
   test('gets a new token where the first was too old there', async () => {
     const { world, ask } = createWorld(failingFirst([failure('expired_token')]))
     await ask()
@@ -577,6 +597,15 @@ describe('a cloud that fails', () => {
     expect(await ask()).toMatchObject({ type: 'aws' })
   })
 
+  test('is not left alone for a crowd of ours that had no turn in time', async () => {
+    const { world, ask } = createWorld(
+      () => new CloudError('unreachable', 'too many requests of ours were before this one', { code: 'crowded' }),
+    )
+    for (let time = 0; time < 6; time++) expect((await refusalOf(ask())).code).toBe('upstream_failed')
+    world.answer = credentialOf
+    expect(await ask()).toMatchObject({ type: 'aws' })
+  })
+
   test('that was left alone stays so when what failed is ours', async () => {
     const { world, ask } = createWorld(() => failure('unreachable'))
     for (let time = 0; time < 5; time++) await ask().catch(() => undefined)
@@ -619,6 +648,8 @@ describe('a cloud that fails', () => {
     world.answer = () => failure('refused')
     expect((await refusalOf(ask())).code).toBe('upstream_failed')
     world.answer = () => failure('unreachable')
+    world.ms += 5000
+    expect(await ask()).toMatchObject({ accessKeyId: 'ASIA1' })
     world.now = later(3600 - 60)
     expect((await refusalOf(ask())).code).toBe('upstream_failed')
   })

@@ -668,6 +668,36 @@ describe('a store that fails', () => {
     expect(replica.records).toHaveLength(1)
   })
 
+  test('a bundle and the record of it are one write: neither is kept without the other', async () => {
+    const { world, replica } = await startHolding(5)
+    const { writeDocument } = world.store
+    const written: string[] = []
+    world.store.writeDocument = async (name, expected, body) => {
+      written.push(readPeerState(body)?.sequence ?? 'none')
+      expect(replica.records).toHaveLength(1)
+      return writeDocument(name, expected, body)
+    }
+    answer(world, bundleText(a, { sequence: 6 }))
+    await replica.refreshPeer(a, { acceptOlder: false })
+    expect([written, replica.records.length]).toEqual([['6'], 2])
+
+    world.store.writeDocument = async () => false
+    replica.configure([])
+    await replica.refresh()
+    expect([stateOf(world)?.sequence, replica.records.length]).toEqual(['6', 2])
+    world.store.writeDocument = writeDocument
+    await replica.refresh()
+    expect([stateOf(world), replica.records.length]).toEqual([undefined, 3])
+  })
+
+  test('a process that has no chain of records yet hears from the store what it lacks', async () => {
+    const { world, replica } = await startHolding(5)
+    world.chain = ''
+    world.store.writeDocument = () => Promise.reject(new Error('the store is a copy'))
+    replica.configure([])
+    await expect(replica.refresh()).rejects.toThrow('the store is a copy')
+  })
+
   test('one document that is damaged keeps no other from being read', async () => {
     const world = createWorld()
     world.store.documents.set(`federation/${a}`, { version: 1, body: '{' })

@@ -40,6 +40,12 @@ identities:
     x509_ttl: 2h
     jwt_ttl: 10m
   - { name: shared, spiffe_id: '/ns/\${proof.namespace}', from: cluster, when: "proof.namespace != 'nobody'", audiences: ['*'], max_audiences: 2 }
+  - name: narrow
+    spiffe_id: '/narrow/\${proof.service_account}'
+    from: cluster
+    when: proof.namespace == 'narrow' && request.audience == 'https://api.example.org'
+    audiences: ['*']
+    max_audiences: 2
   - { name: machines, spiffe_id: '/vm/\${proof.name}', from: first, audiences: [api], renewable_for: 7d }
 policies:
   - { name: night, forbid: '*', when: "request.address == '192.0.2.66'", reason: closed at night }
@@ -50,6 +56,7 @@ policies:
 const key = makeTestKey()
 const csr = formatPem('CERTIFICATE REQUEST', makeCsr(key))
 const web = 'spiffe://example.org/ns/web/sa/front'
+const narrow = 'spiffe://example.org/narrow/front'
 const later = (seconds: number) => new Date(testNow.getTime() + seconds * 1000)
 
 function pod(namespace = 'web', use: ProofUse = { kind: 'rules' }): AuthenticatedIdentity {
@@ -222,6 +229,14 @@ describe('a JWT-SVID', () => {
     expect([aud].flat()).toEqual(audience)
   })
 
+  test('of an identity that a rule gives for one audience alone is granted for that one', async () => {
+    const { issue } = issuerOf({ identity: pod('narrow') })
+    expect(claimsOf(await issue(jwt({ spiffeId: narrow })))).toMatchObject({
+      sub: narrow,
+      aud: 'https://api.example.org',
+    })
+  })
+
   test('of an audience that takes RS256 alone is signed so', async () => {
     const own = createTestAuthorities({
       plans: [...testPlans, { ring: 'jwt/RS256', algorithm: 'RS256', ttlSeconds: 604_800 }],
@@ -265,6 +280,25 @@ describe('an X.509-SVID', () => {
     expect(JSON.stringify(kept)).not.toMatch(/CERTIFICATE|MII/)
   })
 
+  test('lives no longer than its authority lets one live, and no longer than that itself', async () => {
+    const own = createTestAuthorities({ plans: testPlans.map((plan) => ({ ...plan, ttlSeconds: 900 })) })
+    await own.authorities.refresh()
+    const at = async (now: Date) => leafOf(await issuerOf({ authorities: own, now }).issue(x509())).notAfter
+    expect(await at(testNow)).toEqual(later(300))
+    expect(await at(later(500))).toEqual(later(600))
+  })
+
+  test.each([
+    ['that has expired', 600],
+    ['that is not valid yet, as the clock was set back', -86_400],
+  ])('of an authority %s is not signed, and that is on record', async (_, seconds) => {
+    const own = createTestAuthorities({ plans: testPlans.map((plan) => ({ ...plan, ttlSeconds: 900 })) })
+    await own.authorities.refresh()
+    const { issue, kept } = issuerOf({ authorities: own, now: later(seconds) })
+    expect(refused(await issue(x509())).code).toBe('no_authority')
+    expect(kept).toMatchObject([{ operation: 'x509_svid', decision: 'refused', code: 'no_authority' }])
+  })
+
   test.each([
     ['nothing', ''],
     ['no request', formatPem('CERTIFICATE', Buffer.from('x'))],
@@ -304,6 +338,20 @@ describe('refused, with a record that says why', () => {
       x509({ ttlSeconds: 7201 }),
       'malformed_request',
       /^ttl_seconds: at most 7200$/,
+    ],
+    [
+      'an identity that the proof has for the first of two audiences',
+      { identity: pod('narrow') },
+      jwt({ audience: ['https://api.example.org', 'https://else.example'], spiffeId: narrow }),
+      'not_entitled',
+      /none of the 2 that this proof has/,
+    ],
+    [
+      'an identity that the proof has for the second of two audiences',
+      { identity: pod('narrow') },
+      jwt({ audience: ['https://else.example', 'https://api.example.org'], spiffeId: narrow }),
+      'not_entitled',
+      /none of the 2 that this proof has/,
     ],
     [
       'two audiences where one is allowed',
@@ -352,6 +400,13 @@ describe('refused, with a record that says why', () => {
     [
       'a JWT-SVID of ours for another one',
       { identity: ours({ kind: 'identity_only', spiffeId: parseSpiffeId(web) }) },
+      jwt(),
+      'not_entitled',
+      none,
+    ],
+    [
+      'what is good to tell who its bearer is and nothing more, although a rule would map it',
+      { identity: pod('web', { kind: 'identity_only', spiffeId: parseSpiffeId(web) }) },
       jwt(),
       'not_entitled',
       none,

@@ -175,6 +175,11 @@ describe('a name that the caller gives', () => {
     ['github', jwt({ iss: 'https://k.example' }), /no authenticator takes .* \(the request asks for github alone\)$/],
     ['first', jwt({ iss: 'https://k.example' }), /no authenticator takes .* first alone/],
     ['spire', certificate('spiffe://example.org/a'), /no authenticator takes .* spire alone/],
+    [
+      'cluster',
+      jwt({ iss: 'https://k.example', sub: 'spiffe://spire.example/a', aud: 'gateway' }),
+      /no authenticator takes .* cluster alone/,
+    ],
     ['clutser', jwt({ iss: 'https://k.example' }), /is not in the configuration: near to cluster, which there is$/],
     ['unknown', jwt({ iss: 'https://k.example' }), unknown],
     ['', jwt({ iss: 'https://k.example' }), unknown],

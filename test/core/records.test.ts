@@ -108,11 +108,17 @@ describe('a list', () => {
   })
 
   test('looks at a bounded number of records in one call', async () => {
-    await writers.a.append(Array.from({ length: 12_000 }, (_, index) => entry(index)))
-    const first = await records.list({ filters: { requestId: '11999' }, limit: 5 })
+    await writers.a.append(Array.from({ length: 6000 }, (_, index) => entry(index)))
+    const first = await records.list({ filters: { requestId: '5999' }, limit: 5 })
     expect(first.items).toEqual([])
     expect(first.next).toBeDefined()
-    expect(await listAll({ filters: { requestId: '11999' }, limit: 5 })).toEqual([[], [11_999]])
+    expect(await listAll({ filters: { requestId: '5999' }, limit: 5 })).toEqual([[], [5999]])
+  })
+
+  test('is not taken in by a text that only looks like the member', async () => {
+    const looksRefused = { ...entry(1), reason: '"decision":"refused"', details: { decision: 'refused' } }
+    await writers.a.append([looksRefused, { ...entry(2), decision: 'refused', code: 'proof_rejected' }])
+    expect(await listAll({ filters: { decision: 'refused' }, limit: 5 })).toEqual([[2]])
   })
 
   test.each([

@@ -6,7 +6,9 @@
  */
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { Refusal } from '../../src/core/refusal.ts'
 import { DestinationError, type DestinationErrorKind } from '../../src/core/secret-destination.ts'
+import { SourceError } from '../../src/core/secret-source.ts'
 import type { Syncs } from '../../src/core/syncs.ts'
 import { createSyncWorld, type SyncWorld } from '../support/sync-world.ts'
 
@@ -25,20 +27,32 @@ const faults: readonly DestinationErrorKind[] = [
 type Step =
   | { readonly kind: 'set' | 'delete'; readonly path: string; readonly value: number }
   | { readonly kind: 'edit' | 'edit-unstamped' | 'remove-outside'; readonly name: string }
-  | { readonly kind: 'run'; readonly failures: readonly Failure[]; readonly allowDeletions: boolean }
+  | Run
   | { readonly kind: 'wait'; readonly ms: number }
 
-/** Of the request of that number: refused before, answer lost after, or the process dies there. */
+interface Run {
+  readonly kind: 'run'
+  readonly failures: readonly Failure[]
+  readonly allowDeletions: boolean
+  /** Of the write of records, and of the look at the source, of that number. */
+  readonly storeFailsAt: number
+  readonly sourceFailsAt: number
+}
+
+/**
+ * Of the request of that number: refused before, answer lost after, or the process dies there, or it stands still for so
+ * long that another one has taken its turn and ended it by then.
+ */
 interface Failure {
   readonly at: number
   readonly phase: 'before' | 'after'
-  readonly fault: DestinationErrorKind | 'crash'
+  readonly fault: DestinationErrorKind | 'crash' | 'freeze'
 }
 
 const failure = fc.record({
   at: fc.nat(30),
   phase: fc.constantFrom('before' as const, 'after' as const),
-  fault: fc.oneof(fc.constantFrom(...faults), fc.constant('crash' as const)),
+  fault: fc.oneof(fc.constantFrom(...faults), fc.constantFrom('crash' as const, 'freeze' as const)),
 })
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -67,6 +81,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('run' as const),
       failures: fc.array(failure, { maxLength: 6 }),
       allowDeletions: fc.boolean(),
+      storeFailsAt: fc.nat(40),
+      sourceFailsAt: fc.nat(40),
     }),
   },
   {
@@ -136,7 +152,7 @@ function meddle(
 ): void {
   const held = azure.secrets.get(name)
   if (kind === 'remove-outside') {
-    azure.secrets.delete(name)
+    azure.discard(name)
     foreign.delete(name)
     return
   }
@@ -146,15 +162,18 @@ function meddle(
 
 async function runWithFailures(
   world: SyncWorld,
-  { failures, allowDeletions }: Extract<Step, { kind: 'run' }>,
+  { failures, allowDeletions, storeFailsAt, sourceFailsAt }: Run,
 ): Promise<void> {
   let count = 0
   const { syncs, kill } = world.createMortal()
+  world.beforeAppend = failingAt(storeFailsAt, () => new Refusal('store_unavailable', 'the disk is full'))
+  world.source.onRead = failingAt(sourceFailsAt, () => new SourceError('unreachable', 'no', { code: 'X' }))
   const died = Promise.withResolvers<void>()
   world.clouds.azure.onRequest = async (_, phase) => {
     if (phase === 'before') count += 1
     const found = failures.find((each) => each.at === count && each.phase === phase)
     if (found === undefined) return
+    if (found.fault === 'freeze') return overtake(world, allowDeletions)
     if (found.fault !== 'crash') throw new DestinationError(found.fault, 'no', { code: 'X' })
     kill()
     died.resolve()
@@ -163,15 +182,35 @@ async function runWithFailures(
   // A process that died answers nothing any more; what it left is found by the next.
   await Promise.race([run(syncs, allowDeletions), died.promise])
   world.clouds.azure.onRequest = () => undefined
+  world.beforeAppend = () => undefined
+  world.source.onRead = () => undefined
 }
 
-/** Refused while the lease of one that died lasts. */
+function failingAt(number: number, errorOf: () => Error): () => void {
+  let count = 0
+  return () => {
+    count += 1
+    if (count === number) throw errorOf()
+  }
+}
+
+/** Another process takes the turn, as the lease is over, and runs to its end. */
+async function overtake(world: SyncWorld, allowDeletions: boolean): Promise<void> {
+  const { azure } = world.clouds
+  const { onRequest } = azure
+  azure.onRequest = () => undefined
+  world.pass(60_000)
+  await run(world.createProcess(), allowDeletions)
+  azure.onRequest = onRequest
+}
+
+/** Refused while the lease of one that died lasts, or where the store fails. */
 async function run(syncs: Syncs, allowDeletions: boolean): Promise<void> {
   const request = { sync: 'payments', requestId: 'r', allowDeletions }
   await syncs
     .apply(request, () => undefined)
     .catch((error: { code?: string }) => {
-      if (error.code !== 'conflict') throw error
+      if (error.code !== 'conflict' && error.code !== 'store_unavailable') throw error
     })
 }
 
@@ -191,6 +230,7 @@ function expectModel(world: SyncWorld, { foreign }: Tracked, { conflict, granula
   }
   for (const [name, { value, stamp }] of secrets) {
     const isWanted = wanted.has(name)
+    if (foreign.has(name) && conflict === 'refuse') expect({ name, stamp }).toEqual({ name, stamp: undefined })
     if (foreign.has(name) && (stamp === undefined || !isWanted)) {
       expect(value).toBe(foreign.get(name))
       expect(isWanted && conflict === 'adopt').toBe(false)

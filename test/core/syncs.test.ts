@@ -395,6 +395,14 @@ describe('a destination that fails', () => {
   })
 })
 
+test('a secret is read once for all destinations that it goes to', async () => {
+  const world = await createSyncWorld(`syncs: { payments: { paths: ['**'], destinations: [aws, azure, gcp] } }`)
+  for (let count = 0; count < 100; count++) world.source.set(`${count}`, { key: 'k' })
+  const counts = { state: 'synced', counts: { created: 100 } }
+  expect((await apply(world.createProcess())).destinations).toMatchObject({ aws: counts, azure: counts, gcp: counts })
+  expect(world.source.reads).toBe(100)
+})
+
 test('no more requests at once than the destination says', async () => {
   const world = await createSyncWorld()
   for (let count = 0; count < 100; count++) world.source.set(`${count}`, { key: 'k' })
@@ -448,6 +456,31 @@ test('drift that is only to be reported stays as it is', async () => {
   world.clouds.aws.edit('a', 'theirs')
   expect(await applied(syncs)).toMatchObject({ state: 'incomplete', problems: [{ kind: 'drift', name: 'a' }] })
   expect(valueAt(world, 'a')).toBe('theirs')
+})
+
+test('drift that no listing shows is found by a look at each secret, as often as the destination says', async () => {
+  const world = await createSyncWorld(`syncs: { payments: { paths: ['**'], destinations: [gcp] } }`, (usual) =>
+    usual.replace('project: payments-prod', 'project: payments-prod, look_closely: 1d'),
+  )
+  const { gcp } = world.clouds
+  gcp.listsEdits = false
+  const syncs = world.createProcess()
+  for (const path of ['a', 'b']) world.source.set(path, { key: 'k' })
+  const countsOf = async () => (await apply(syncs)).destinations['gcp']?.counts
+  expect(await countsOf()).toMatchObject({ created: 2 })
+  gcp.edit('a', 'by hand')
+  world.pass(86_399_000)
+  gcp.requests.look = 0
+  expect([await countsOf(), gcp.requests.look]).toMatchObject([{ current: 2, repaired: 0 }, 0])
+  expect((await planOf(syncs)).items).toMatchObject([{ action: 'repair', name: 'a' }])
+  world.pass(1000)
+  gcp.requests.look = 0
+  expect(await countsOf()).toMatchObject({ current: 1, repaired: 1 })
+  expect(gcp.secrets.get('a')?.value).toBe('{"key":"k"}')
+  // Two were looked at, and the one that was written was looked at before that.
+  expect(gcp.requests.look).toBe(3)
+  gcp.requests.look = 0
+  expect([await countsOf(), gcp.requests.look]).toMatchObject([{ current: 2 }, 0])
 })
 
 test('a write that was cut off is no drift, and is finished', async () => {

@@ -178,9 +178,12 @@ test('name constraints of an intermediate and of the root hold for all that is b
 
   expect(verify(lower.issue(), [lower, held])).toHaveLength(4)
   expect(verify(heldRoot.issue(), [], [heldRoot])).toHaveLength(2)
+  const likeItsIssuer = { subject: held.certificate.subject, uris: ['spiffe://other.org/web'] }
   for (const [end, others] of [
     [lower.issue({ uris: ['spiffe://other.org/web'] }), [lower, held]],
     [stray.issue(), [stray, held]],
+    // §6.1.3 (b): a leaf is held to them also when it has the name of its issuer.
+    [held.issue(likeItsIssuer), [held]],
   ] as const) {
     expect(() => verify(end, others)).toThrow(refusal('certificate_path'))
   }

@@ -195,6 +195,26 @@ describe('an SVID of one gateway at the other', () => {
     expect((await send(target, '/v1/svid/x509', other)).status).toBe(403)
   })
 
+  test.each([1, 7])(
+    'an X.509-SVID behind %i intermediates is a proof on each connection of a client that keeps sessions',
+    async (depth) => {
+      const intermediates = [rogue.root]
+      for (let at = 0; at < depth; at++)
+        intermediates.unshift(
+          (intermediates[0] ?? rogue.root).issueAuthority({ subject: `Rogue ${at}`, uris: [], ...times() }),
+        )
+      const leaf = (intermediates[0] ?? rogue.root).issue({ uris: ['spiffe://rogue.example/deep'], ...times() })
+      const cert = [leaf, ...intermediates.slice(0, -1)].map(pem).join('')
+      const target = { ...b.target, tls: { ...b.target.tls, cert, key: keyPem(leaf.key) } }
+      const agent = new Agent({ keepAlive: false })
+      const answers = [await send(target, '/v1/identities', { agent }), await send(target, '/v1/identities', { agent })]
+      expect(answers.map(({ status }) => status)).toEqual([200, 200])
+      expect(answers.map(({ text }) => JSON.parse(text).items[0].spiffe_id)).toEqual(
+        answers.map(() => 'spiffe://b.example/rogue/deep'),
+      )
+    },
+  )
+
   test('has what rules and policies give it, and no more', async () => {
     const shut = await askJwt(b, await tokenOf(a, issuerOfB, 'shut'))
     expect([shut.status, shut.json().code]).toEqual([403, 'not_entitled'])
@@ -255,6 +275,13 @@ describe('bundles that are handed on', () => {
     const pem = await b.send('/v1/bundles/a.example?format=pem')
     expect(pem.text).toMatch(/^-----BEGIN CERTIFICATE-----\n/)
     expect((await b.send('/v1/bundles/a.example?format=der')).status).toBe(400)
+  })
+
+  test('are open to scripts of other origins, which ask first whether they may say what they know', async () => {
+    const headers = { origin: 'https://x.example', 'access-control-request-headers': 'if-none-match' }
+    const { status, headers: allowed } = await b.send('/v1/bundles/a.example', { method: 'OPTIONS', headers })
+    expect([status, allowed['access-control-allow-origin']]).toEqual([204, '*'])
+    expect(allowed['access-control-allow-headers']).toBe('if-none-match')
   })
 
   test.each(['b.example', 'nobody.example', 'A.example', 'a.example/', '%00'])('there is none at %s', async (name) => {

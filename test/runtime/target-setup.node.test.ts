@@ -20,6 +20,7 @@ import {
 import type { Document } from '../support/gateway.ts'
 import { type HclBlockRead, type HclRead, readHcl } from '../support/hcl.ts'
 import { type RanScript, runScript } from '../support/shell.ts'
+import { send } from '../support/wire.ts'
 
 const email = 'payments@shop.iam.gserviceaccount.com'
 const longPath = `/ns/${'n'.repeat(61)}/sa/${'s'.repeat(60)}`
@@ -85,7 +86,10 @@ type Cloud = TrustReport['type']
 // biome-ignore lint/suspicious/noExplicitAny: documents of clouds
 type Loose = Readonly<Record<string, any>>
 
-async function describeTarget(target: string, more: { as?: readonly string[]; managedIdentity?: boolean } = {}) {
+async function describeTarget(
+  target: string,
+  more: { as?: readonly string[]; managedIdentity?: boolean; keySet?: string } = {},
+) {
   const type = /^(?:tagged|untagged)$/.test(target) ? 'aws' : (target.replace(/[-.].*/, '') as Cloud)
   const configFile = join(world.gateway.folder, 'apostille.yaml')
   return describeTrust({ configFile, type, target, as: [], managedIdentity: false, ...more })
@@ -236,6 +240,7 @@ describe('Google Cloud', () => {
     const created = ran.commands.find(({ args }) => args.includes('create-oidc'))
     const mapping = (created?.flag('--attribute-mapping') ?? '').split(',').map((item) => item.split(/=(.*)/s))
     const audiences = created?.flag('--allowed-audiences')
+    const keysFile = created?.flag('--jwk-json-path')
     return {
       name: `projects/${created?.flag('--project')}/locations/${created?.flag('--location')}/workloadIdentityPools/${created?.flag('--workload-identity-pool')}/providers/${created?.args[4]}`,
       attributeMapping: Object.fromEntries(mapping.map(([name = '', value]) => [name, value])),
@@ -243,6 +248,7 @@ describe('Google Cloud', () => {
       oidc: {
         issuerUri: created?.flag('--issuer-uri'),
         ...(audiences !== undefined && { allowedAudiences: readGcloudList(audiences) }),
+        ...(keysFile !== undefined && { jwksJson: JSON.stringify(JSON.parse(ran.file(keysFile))) }),
       },
     }
   }
@@ -310,6 +316,31 @@ describe('Google Cloud', () => {
     expect(await tryExchange('gcp-direct')).toMatchObject({ ok: true })
   })
 
+  test('keys that are uploaded stand for the issuer, and their rotation is not forgotten', async () => {
+    const served = await send(world.target, '/keys')
+    const report = await describeTarget('gcp-direct', { keySet: served.text })
+    const ran = run(report)
+    expect(providerOf(ran)).toEqual(report.documents['provider'])
+    const { jwksJson = '' } = providerOf(ran)['oidc']
+    setUpProvider(providerOf(ran))
+    ran.remove()
+    expect(await tryExchange('gcp-direct')).toMatchObject({ ok: true })
+    expect(report.script).toMatch(/^# gcloud .* update-oidc apostille .* --jwk-json-path=issuer-keys\.json$/m)
+
+    const [oidc] = readHcl(report.terraform).flatMap(({ blocks }) => blocks)
+    expect(oidc?.attributes['jwks_json']).toBe(jwksJson)
+    // None of the keys that are there signs any more, once Google has others.
+    const { keys } = JSON.parse(jwksJson)
+    setUpProvider({
+      ...(report.documents['provider'] as object),
+      oidc: { issuerUri: issuer, jwksJson: JSON.stringify({ keys: [] }) },
+    })
+    expect(await unwanted('gcp-direct')()).toEqual({ ok: false, code: 'invalid_grant' })
+    const others = JSON.stringify({ keys: keys.filter((key: Loose) => key['alg'] !== 'ES256') })
+    const { warnings } = await describeTarget('gcp-direct', { keySet: others })
+    expect(warnings).toMatchObject([{ severity: 'error', code: 'keys_without_algorithm' }, { code: 'provider_shared' }])
+  })
+
   test('Terraform says the same', async () => {
     const { documents, terraform } = await describeTarget('gcp-long')
     const wanted = documents['provider'] as unknown as GoogleProvider
@@ -333,7 +364,23 @@ describe('Google Cloud', () => {
   })
 })
 
-test.each<[string, string, { as?: readonly string[] }, TargetSetupError['code']]>([
+const noKid = {
+  kty: 'EC',
+  crv: 'P-256',
+  x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+  y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+}
+
+test.each<[string, string, { as?: readonly string[]; keySet?: string }, TargetSetupError['code']]>([
+  ['no keys at all', 'gcp-direct', { keySet: '{"keys":[]}' }, 'keys_unusable'],
+  ['keys that are no JSON', 'gcp-direct', { keySet: '<html>' }, 'keys_unusable'],
+  ['a key without a name', 'gcp-direct', { keySet: JSON.stringify({ keys: [noKid] }) }, 'keys_unusable'],
+  [
+    'a private key',
+    'gcp-direct',
+    { keySet: JSON.stringify({ keys: [{ ...noKid, kid: 'a', d: 'AAAA' }] }) },
+    'keys_unusable',
+  ],
   ['a target that is not there', 'aws-none', {}, 'target_unknown'],
   ['a target of another cloud', 'gcp', {}, 'target_type'],
   ['callers that the policies leave open', 'gcp-callers', {}, 'subject_unknown'],

@@ -32,6 +32,8 @@ export interface IdentityWorld {
   /** Of the doubles. */
   readonly cloud: CloudOptions
   now: Date
+  /** Runs when somebody begins to wait. */
+  onPause: () => void
   /** Of an exchange, whose document this is. */
   readonly credentialOf: (target: Members, audience: string) => Promise<CloudCredential>
   readonly open: (document: Members, credential: () => Promise<CloudCredential>) => SecretDestination
@@ -56,6 +58,7 @@ export async function startIdentityWorld(): Promise<IdentityWorld> {
     connect,
     now,
     async pause(ms, signal) {
+      world.onPause()
       signal.throwIfAborted()
       world.now = new Date(world.now.getTime() + ms)
     },
@@ -65,6 +68,7 @@ export async function startIdentityWorld(): Promise<IdentityWorld> {
   const world: IdentityWorld = {
     cloud: { authority, publicCas: [authority.ca], resolve: issuer.resolve, now },
     now: start,
+    onPause: () => undefined,
     async credentialOf(target, audience) {
       const seconds = Math.floor(world.now.getTime() / 1000)
       const claims = { iss: issuer.issuer, sub: subject, aud: audience, iat: seconds - 30, exp: seconds + 300 }
@@ -80,6 +84,7 @@ export async function startIdentityWorld(): Promise<IdentityWorld> {
     },
     reset() {
       world.now = start
+      world.onPause = () => undefined
       for (const { close } of opened.splice(0)) void close?.()
     },
     async close() {

@@ -6,6 +6,7 @@
 
 import { createFederation, type Federation, type FederationDeps, type Peer } from '../../src/core/federation.ts'
 import type { RecordEntry } from '../../src/core/record.ts'
+import { chainStart } from '../../src/core/record-chain.ts'
 import type { Store, StoredDocument } from '../../src/core/store.ts'
 import { buildSpiffeId, parseTrustDomain, type TrustDomain } from '../../src/protocol/spiffe-id.ts'
 import { formatTrustBundle } from '../../src/protocol/trust-bundle.ts'
@@ -60,7 +61,9 @@ export function filePeer(trustDomain: TrustDomain, firstBundle: string): Peer {
   return { trustDomain, firstBundle }
 }
 
-export interface DocumentStore extends Pick<Store, 'readDocument' | 'writeDocument' | 'listDocuments'> {
+export interface DocumentStore extends Pick<Store, 'readDocument' | 'listDocuments'> {
+  /** Tests may put another in its place. */
+  writeDocument: Store['writeDocument']
   readonly documents: Map<string, StoredDocument>
   /** What its methods fail with. */
   failure: Error | undefined
@@ -111,6 +114,8 @@ export interface World {
   readonly now: () => Date
   readonly advance: (seconds: number) => void
   readonly start: (peers: readonly Peer[]) => Replica
+  /** That replicas write to; empty while there is none. */
+  chain: string
 }
 
 export interface Replica extends Federation {
@@ -148,10 +153,13 @@ export function createWorld(random: () => number = () => 0): World {
         return endpoint({ authorities: trusted, signal })
       },
       writer: {
-        async append(entries) {
+        async append(entries, _spend, change) {
+          const { name, expected, body = '' } = change ?? {}
+          if (name !== undefined && !(await store.writeDocument(name, expected ?? 0, body))) return 'outdated'
           records.push(...entries)
           return 'stored'
         },
+        head: () => ({ chain: world.chain, ...chainStart }),
       },
       telemetry,
       now,
@@ -178,7 +186,7 @@ export function createWorld(random: () => number = () => 0): World {
     }
   }
 
-  return {
+  const world: World = {
     store,
     endpoints,
     asked,
@@ -187,5 +195,7 @@ export function createWorld(random: () => number = () => 0): World {
       time += seconds * 1000
     },
     start,
+    chain: 'main',
   }
+  return world
 }

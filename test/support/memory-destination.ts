@@ -39,6 +39,8 @@ export interface MemoryCloud {
   readonly load: { now: number; most: number }
   /** Of a listing. */
   pageSize: number
+  /** Whether a listing shows that somebody else gave a secret another value; otherwise a look does. */
+  listsEdits: boolean
   /**
    * Runs with each request: what it throws is what the request fails with. `after` says that the cloud has done it by
    * then, and only the answer is lost.
@@ -46,6 +48,8 @@ export interface MemoryCloud {
   onRequest: (request: Request, phase: 'before' | 'after', name?: string) => void | Promise<void>
   /** Somebody else writes: the stamp stays as it is, unless it is dropped. */
   readonly edit: (name: string, value: string, options?: { readonly dropStamp?: boolean }) => void
+  /** Somebody else removes it with all of its versions. */
+  readonly discard: (name: string) => void
   readonly open: (opened: Pick<OpenedDestination, 'credential'>) => SecretDestination
 }
 
@@ -58,6 +62,7 @@ export function createMemoryCloud(): MemoryCloud {
     requests: { list: 0, look: 0, write: 0, remove: 0 },
     load: { now: 0, most: 0 },
     pageSize: 100,
+    listsEdits: true,
     onRequest: () => undefined,
     edit(name, value, { dropStamp = false } = {}) {
       const former = secrets.get(name)
@@ -65,6 +70,10 @@ export function createMemoryCloud(): MemoryCloud {
       const { stamp: _, ...unstamped } = former ?? { tags: {} }
       const versions = (former?.versions ?? 0) + 1
       secrets.set(name, { ...(dropStamp ? unstamped : former), tags: former?.tags ?? {}, value, versions })
+    },
+    discard(name) {
+      secrets.delete(name)
+      formerStamps.delete(name)
     },
     open: ({ credential }) => createAdapter(cloud, formerStamps, credential),
   }
@@ -81,6 +90,9 @@ function createAdapter(
     const stored = secrets.get(name)
     return stored && { name, state: stateOf(stored), ...(stored.stamp && { stamp: stored.stamp }) }
   }
+
+  const listed = (held: HeldSecret | undefined): HeldSecret | undefined =>
+    held?.state === 'edited' && !cloud.listsEdits ? { ...held, state: 'whole' } : held
 
   async function request<T>(turn: DestinationTurn, kind: Request, name: string | undefined, run: () => T): Promise<T> {
     await turn.pace(kind === 'list' || kind === 'look' ? 'read' : 'write')
@@ -111,7 +123,7 @@ function createAdapter(
       const names = [...secrets.keys()]
       for (let at = 0; at === 0 || at < names.length; at += cloud.pageSize)
         yield await request(turn, 'list', undefined, () =>
-          names.slice(at, at + cloud.pageSize).flatMap((name) => heldAs(name) ?? []),
+          names.slice(at, at + cloud.pageSize).flatMap((name) => listed(heldAs(name)) ?? []),
         )
     },
     find: lookClosely,
@@ -138,7 +150,7 @@ function createAdapter(
       const held = await lookClosely(name, turn)
       if (held === undefined) return { outcome: 'absent' }
       if (ownershipOf(held.stamp, owner) !== 'ours') throw conflict()
-      await request(turn, 'remove', name, () => secrets.delete(name))
+      await request(turn, 'remove', name, () => cloud.discard(name))
       return { outcome: 'removed', id: name }
     },
   }

@@ -73,7 +73,11 @@ export interface SyncWorld {
   readonly pass: (ms: number) => void
 }
 
-export async function createSyncWorld(syncs = oneSync): Promise<SyncWorld> {
+/** @param surroundings What the syncs stand in, given what they usually do. */
+export async function createSyncWorld(
+  syncs = oneSync,
+  surroundings: (usual: string) => string = (usual) => usual,
+): Promise<SyncWorld> {
   const store = createMemoryStore()
   const source = createMemorySource()
   const clouds = { aws: createMemoryCloud(), azure: createMemoryCloud(), gcp: createMemoryCloud() }
@@ -86,7 +90,7 @@ export async function createSyncWorld(syncs = oneSync): Promise<SyncWorld> {
   let configured = configure(syncs)
 
   function configure(text: string): Configured {
-    const config: Configuration = parseConfiguration(`${base}${text}`)
+    const config: Configuration = parseConfiguration(`${surroundings(base)}${text}`)
     return createConfigured(config, [], { monotonicMs: () => world.nowMs } as never)
   }
 

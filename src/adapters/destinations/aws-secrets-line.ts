@@ -219,8 +219,9 @@ const fixes: readonly StoreFix[] = [
   {
     code: 'LimitExceededException',
     says: /version/i,
-    kind: 'throttled',
-    fix: 'AWS keeps each version for a day and 100 at most: the secret changes too often',
+    // Of this secret alone, for hours: the others are not to wait for it.
+    kind: 'refused',
+    fix: 'AWS keeps each version for a day and 100 at most: the secret changes too often, and the next runs try it again',
   },
   {
     code: 'LimitExceededException',

@@ -203,7 +203,8 @@ function isSameTags(a: Tags, b: Tags): boolean {
 const pausesMs = [500, 1000, 2000, 4000, 4000, 4000, 4000]
 
 /** Whose it is stands on the deleted one too. */
-async function recover({ line, document, push, turn, pause }: Writing): Promise<VaultSecret> {
+async function recover(writing: Writing): Promise<VaultSecret> {
+  const { line, document, push, turn } = writing
   const path = `deletedsecrets/${encodeURIComponent(push.name)}`
   const deleted = readVersion((await askDeleted(line, path, turn)).members)
   const ownership = ownershipOf(deleted?.stamp, push.stamp.owner)
@@ -216,9 +217,22 @@ async function recover({ line, document, push, turn, pause }: Writing): Promise<
   for (const ms of pausesMs) {
     const there = await look(line, push.name, turn)
     if (there !== undefined) return there
-    await pause(ms, turn.signal)
+    await waitOn(ms, writing)
   }
-  throw busy(`${quote(push.name)} is being recovered still`)
+  throw recovering(push)
+}
+
+/** Where the time of this attempt is over before, the next one finds it taken back. */
+async function waitOn(ms: number, { pause, push, turn }: Writing): Promise<void> {
+  try {
+    await pause(ms, turn.signal)
+  } catch (error) {
+    throw turn.signal.aborted ? recovering(push) : error
+  }
+}
+
+function recovering({ name }: SecretPush): DestinationError {
+  return busy(`${quote(name)} is being recovered still`)
 }
 
 /** It is not among the deleted ones until the deletion is done. */

@@ -150,7 +150,7 @@ function headOperations(tables: D1Tables, chains: ChainIds) {
 }
 
 function joinTokenOperations({ all, change, trustDomain }: D1Tables) {
-  const { insert, byDigest, byId, list, revoke } = joinTokenStatements
+  const { insert, byDigest, byId, list, revoke, prune } = joinTokenStatements
   return {
     createJoinToken: d1Operation(async (token: StoredJoinToken) => {
       await change(insert, trustDomain, ...joinTokenValues(token))
@@ -165,6 +165,7 @@ function joinTokenOperations({ all, change, trustDomain }: D1Tables) {
     revokeJoinToken: d1Operation(
       async (id: string, at: Date) => (await change(revoke, trustDomain, id, at.getTime())) === 1,
     ),
+    pruneJoinTokens: d1Operation(async (at: Date) => void (await change(prune, trustDomain, at.getTime()))),
   }
 }
 

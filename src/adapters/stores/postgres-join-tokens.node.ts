@@ -28,10 +28,15 @@ const revoke = {
   name: 'revoke_join_token',
   text: `UPDATE apostille.join_tokens SET revoked_at = coalesce(revoked_at, $3) WHERE trust_domain = $1 AND id = $2`,
 }
+const prune = {
+  name: 'prune_join_tokens',
+  text: `DELETE FROM apostille.join_tokens WHERE trust_domain = $1 AND id IN (SELECT id FROM apostille.join_tokens
+    WHERE trust_domain = $1 AND expires_at < $2 AND coalesce(revoked_at, 0) < $2 LIMIT 1000)`,
+}
 
 type JoinTokenOperations = Pick<
   Store,
-  'createJoinToken' | 'findJoinToken' | 'readJoinToken' | 'listJoinTokens' | 'revokeJoinToken'
+  'createJoinToken' | 'findJoinToken' | 'readJoinToken' | 'listJoinTokens' | 'revokeJoinToken' | 'pruneJoinTokens'
 >
 
 export function joinTokenOperations({ run }: Lane, trustDomain: string): JoinTokenOperations {
@@ -44,6 +49,7 @@ export function joinTokenOperations({ run }: Lane, trustDomain: string): JoinTok
     listJoinTokens: async ({ after = '', limit }) =>
       (await run(list, [trustDomain, after, limit])).rows.flatMap((row) => readJoinToken(row) ?? []),
     revokeJoinToken: async (id, at) => (await run(revoke, [trustDomain, id, at.getTime()])).count === 1,
+    pruneJoinTokens: async (at) => void (await run(prune, [trustDomain, at.getTime()])),
   }
 }
 

@@ -32,9 +32,17 @@ export const joinTokenStatements = {
   byId: 'SELECT * FROM join_tokens WHERE trust_domain = ? AND id = ?',
   list: 'SELECT * FROM join_tokens WHERE trust_domain = ? AND id > ? ORDER BY id LIMIT ?',
   revoke: 'UPDATE join_tokens SET revoked_at = coalesce(revoked_at, ?3) WHERE trust_domain = ?1 AND id = ?2',
+  prune: `DELETE FROM join_tokens WHERE trust_domain = ?1 AND id IN (SELECT id FROM join_tokens
+       WHERE trust_domain = ?1 AND expires_at < ?2 AND coalesce(revoked_at, 0) < ?2 LIMIT 1000)`,
 } as const
 
-type JoinTokenOperations = 'createJoinToken' | 'findJoinToken' | 'readJoinToken' | 'listJoinTokens' | 'revokeJoinToken'
+type JoinTokenOperations =
+  | 'createJoinToken'
+  | 'findJoinToken'
+  | 'readJoinToken'
+  | 'listJoinTokens'
+  | 'revokeJoinToken'
+  | 'pruneJoinTokens'
 
 function joinTokens({ db, trustDomain }: Tables): Pick<Store, JoinTokenOperations> {
   const insert = db.prepare(joinTokenStatements.insert)
@@ -42,6 +50,7 @@ function joinTokens({ db, trustDomain }: Tables): Pick<Store, JoinTokenOperation
   const byId = db.prepare(joinTokenStatements.byId)
   const list = db.prepare(joinTokenStatements.list)
   const revoke = db.prepare(joinTokenStatements.revoke)
+  const prune = db.prepare(joinTokenStatements.prune)
   return {
     createJoinToken: operation((token: StoredJoinToken) => insert.run(trustDomain, ...joinTokenValues(token))),
     findJoinToken: operation((digest: Uint8Array) => readJoinToken(byDigest.get(trustDomain, digest))),
@@ -50,6 +59,7 @@ function joinTokens({ db, trustDomain }: Tables): Pick<Store, JoinTokenOperation
       list.all(trustDomain, query.after ?? '', query.limit).flatMap((row) => readJoinToken(row) ?? []),
     ),
     revokeJoinToken: operation((id: string, at: Date) => revoke.change(trustDomain, id, at.getTime()) === 1),
+    pruneJoinTokens: operation((at: Date) => prune.run(trustDomain, at.getTime())),
   }
 }
 

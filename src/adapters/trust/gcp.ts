@@ -11,8 +11,9 @@ import { type Finding, findError, findWarning } from '../../core/finding.ts'
 import type { Target } from '../../core/target.ts'
 import type { SpiffeId } from '../../protocol/spiffe-id.ts'
 import { formatHcl, formatHclText, type HclBlock, hclExpression, hclName } from './hcl.ts'
-import { formatCommand, quoteWord, type TrustStep } from './shell.ts'
+import { formatAsciiJson, formatCommand, formatFile, quoteWord, type TrustStep } from './shell.ts'
 import { type CloudTrust, namesOf, sharingTargets, type TrustFacts, type TrustInput } from './trust.ts'
+import type { UploadedKeys } from './uploaded-keys.ts'
 
 export const gcpTrust: CloudTrust = {
   vendor: 'Google Cloud',
@@ -39,9 +40,10 @@ interface GcpPlan {
   readonly audience?: string
   readonly principals: readonly string[]
   readonly serviceAccount?: string
+  readonly keys?: UploadedKeys['document']
 }
 
-function planTrust({ issuer, target, subjects }: TrustInput): GcpPlan {
+function planTrust({ issuer, target, subjects, uploadedKeys }: TrustInput): GcpPlan {
   const document = target.document as GcpTargetDocument
   const [, project = '', pool = '', provider = ''] =
     /^projects\/(\d+)\/locations\/global\/workloadIdentityPools\/([^/]+)\/providers\/([^/]+)$/.exec(
@@ -63,6 +65,7 @@ function planTrust({ issuer, target, subjects }: TrustInput): GcpPlan {
     principals: subjects.map((subject) => `${place}/subject/${subjectOf(subject)}`),
     ...(document.audience !== undefined && { audience: document.audience }),
     ...(document.service_account !== undefined && { serviceAccount: document.service_account }),
+    ...(uploadedKeys && { keys: uploadedKeys.document }),
   }
 }
 
@@ -119,7 +122,7 @@ const userRole = 'roles/iam.workloadIdentityUser'
 
 /** As the IAM API takes them. */
 function documentsOf(plan: GcpPlan) {
-  const { project, pool, provider, issuer, mapping, condition, audience, principals, serviceAccount } = plan
+  const { project, pool, provider, issuer, mapping, condition, audience, principals, serviceAccount, keys } = plan
   const poolName = `projects/${project}/locations/global/workloadIdentityPools/${pool}`
   return {
     pool: { name: poolName },
@@ -127,7 +130,11 @@ function documentsOf(plan: GcpPlan) {
       name: `${poolName}/providers/${provider}`,
       attributeMapping: mapping,
       attributeCondition: condition,
-      oidc: { issuerUri: issuer, ...(audience !== undefined && { allowedAudiences: [audience] }) },
+      oidc: {
+        issuerUri: issuer,
+        ...(audience !== undefined && { allowedAudiences: [audience] }),
+        ...(keys && { jwksJson: formatAsciiJson(keys) }),
+      },
     },
     principals,
     ...(serviceAccount !== undefined && {
@@ -137,12 +144,14 @@ function documentsOf(plan: GcpPlan) {
 }
 
 function stepsOf(plan: GcpPlan): readonly TrustStep[] {
-  const { project, pool, provider, issuer, mapping, condition, audience } = plan
+  const { project, pool, provider, issuer, mapping, condition, audience, keys } = plan
   const place = [`--project=${project}`, '--location=global']
+  const ofPool = [...place, `--workload-identity-pool=${pool}`]
+  const upload = keys === undefined ? [] : [`--jwk-json-path=${keysFile}`]
   const parts = [
-    ...place,
-    `--workload-identity-pool=${pool}`,
+    ...ofPool,
     `--issuer-uri=${quoteWord(issuer)}`,
+    ...upload,
     ...(audience === undefined ? [] : [`--allowed-audiences=${quoteWord(formatGcloudList([audience]))}`]),
     `--attribute-mapping=${quoteWord(formatGcloudList(Object.entries(mapping).map(([name, value]) => `${name}=${value}`)))}`,
     `--attribute-condition=${quoteWord(condition)}`,
@@ -152,6 +161,24 @@ function stepsOf(plan: GcpPlan): readonly TrustStep[] {
       title: 'A pool of identities.',
       commands: [formatCommand(`gcloud iam workload-identity-pools create ${pool}`, ...place)],
     },
+    ...(keys === undefined
+      ? []
+      : [
+          {
+            title: 'The keys of the issuer, which Google does not fetch then.',
+            commands: [formatFile(keysFile, keys)],
+            otherwise: [
+              {
+                when: 'Anew after each rotation, before a new key signs (a third of authorities.jwt.ttl after it is published):',
+                command: [
+                  `gcloud iam workload-identity-pools providers update-oidc ${provider}`,
+                  ...ofPool,
+                  ...upload,
+                ].join(' '),
+              },
+            ],
+          },
+        ]),
     {
       title: 'The pool trusts the issuer, and takes these subjects alone.',
       commands: [formatCommand(`gcloud iam workload-identity-pools providers create-oidc ${provider}`, ...parts)],
@@ -165,6 +192,8 @@ function stepsOf(plan: GcpPlan): readonly TrustStep[] {
     ...grantSteps(plan),
   ]
 }
+
+const keysFile = 'issuer-keys.json'
 
 /** Commas separate unless another sign is named first (`gcloud topic escaping`). */
 function formatGcloudList(items: readonly string[]): string {
@@ -203,7 +232,7 @@ function grantSteps({ principals, serviceAccount }: GcpPlan): readonly TrustStep
 }
 
 function terraformOf(plan: GcpPlan): string {
-  const { target, issuer, project, pool, provider, mapping, condition, audience } = plan
+  const { target, issuer, project, pool, provider, mapping, condition, audience, keys } = plan
   const label = hclName(target.name)
   const blocks: readonly HclBlock[] = [
     {
@@ -226,7 +255,11 @@ function terraformOf(plan: GcpPlan): string {
       blocks: [
         {
           type: 'oidc',
-          attributes: { issuer_uri: issuer, allowed_audiences: audience === undefined ? undefined : [audience] },
+          attributes: {
+            issuer_uri: issuer,
+            allowed_audiences: audience === undefined ? undefined : [audience],
+            jwks_json: keys && formatAsciiJson(keys),
+          },
         },
       ],
     },
@@ -259,8 +292,16 @@ function grantComments({ principals, serviceAccount }: GcpPlan): readonly string
 const maxConditionLength = 4096
 
 function findGcpTrustProblems(facts: TrustFacts): readonly Finding[] {
-  const { issuer, target, subjects, algorithm } = facts
+  const { issuer, target, subjects, algorithm, uploadedKeys } = facts
   const found: Finding[] = []
+  if (uploadedKeys?.algorithms.has(algorithm) === false)
+    found.push(
+      findError(
+        'keys_without_algorithm',
+        `tokens for target ${target.name} are signed by ${algorithm}, and no key that is uploaded verifies that`,
+        'take the key set that the issuer serves at /keys now',
+      ),
+    )
   if (new URL(issuer).port !== '')
     found.push(findError('issuer_port', 'the issuer has a port, which Google refuses', 'serve it on port 443'))
   if (algorithm !== 'RS256' && algorithm !== 'ES256')

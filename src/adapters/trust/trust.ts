@@ -9,6 +9,7 @@ import type { Target } from '../../core/target.ts'
 import type { SignatureAlgorithm } from '../../protocol/algorithms.ts'
 import type { SpiffeId } from '../../protocol/spiffe-id.ts'
 import type { TrustStep } from './shell.ts'
+import type { UploadedKeys } from './uploaded-keys.ts'
 
 export interface TrustInput {
   readonly issuer: string
@@ -17,6 +18,8 @@ export interface TrustInput {
   readonly subjects: readonly SpiffeId[]
   /** Azure: the credential belongs to a managed identity, and not to an application. */
   readonly managedIdentity?: boolean
+  /** Google: the issuer's keys are uploaded, and the issuer is not asked. */
+  readonly uploadedKeys?: UploadedKeys
 }
 
 export interface TrustSetup {

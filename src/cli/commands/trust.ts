@@ -12,6 +12,7 @@ import {
 } from '../../runtime/target-setup.node.ts'
 import { CliError, usageError } from '../cli-error.ts'
 import { missingConfigurationHint } from '../dev-configuration.ts'
+import { readTextFile } from '../files.ts'
 import { asTyped, currentInvocation, quote } from '../invocation.ts'
 import { act, configOption, examples, type OperatorOptions, withOutput } from '../options.ts'
 import { createOutput, oneLine, style } from '../output.ts'
@@ -23,6 +24,7 @@ interface TrustOptions extends OperatorOptions {
   readonly as?: readonly string[]
   readonly format: 'text' | 'terraform' | 'json'
   readonly managedIdentity?: true
+  readonly jwksFile?: string
 }
 
 const clouds: Readonly<Record<Cloud, { readonly what: string; readonly example: string }>> = {
@@ -55,6 +57,11 @@ export function define(command: Command): void {
     )
   if (cloud === 'azure')
     command.option('--managed-identity', 'the client id is that of a managed identity (default: of an application)')
+  if (cloud === 'gcp')
+    command.option(
+      '--jwks-file <file>',
+      "the issuer's key set, as it serves it at /keys, for an issuer that Google can not reach; - is stdin (default: Google reads it over the internet)",
+    )
   withOutput(command.addOption(configOption()))
   examples(
     command,
@@ -74,9 +81,10 @@ export function define(command: Command): void {
 }
 
 async function describe(cloud: Cloud, target: string, options: TrustOptions): Promise<TrustReport> {
-  const { config: configFile, as = [], managedIdentity = false } = options
+  const { config: configFile, as = [], managedIdentity = false, jwksFile } = options
+  const uploaded = jwksFile === undefined ? {} : { keySet: await readTextFile(jwksFile, 'the key set') }
   try {
-    return await describeTrust({ configFile, type: cloud, target, as, managedIdentity })
+    return await describeTrust({ configFile, type: cloud, target, as, managedIdentity, ...uploaded })
   } catch (error) {
     if (error instanceof TargetSetupError) throw explain(error)
     if (!(error instanceof ConfigurationUnusable)) throw error

@@ -65,8 +65,9 @@ function document(content: Answered['content'], facts: DocumentFacts): Operation
 }
 
 /** For scripts of other origins. */
-function preflight(id: string): Operation {
+function preflight(id: string, path?: Operation['path']): Operation {
   return {
+    ...(path && { path }),
     id: `${id}.options`,
     summary: 'Whether scripts of other origins may ask (CORS)',
     tag: 'published',
@@ -231,6 +232,7 @@ problem details.`,
         query: bundleQuery,
         refusals: ['not_found'],
       }),
+      options: preflight('federatedBundle', { trust_domain: trustDomain }),
     },
     '/openapi.json': {
       get: document(json(openApiDocument), { id: 'openapi', summary: 'This document', refusals: [] }),

@@ -2,13 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createSpiffeAuthenticator } from '../../../src/adapters/authenticators/spiffe.ts'
 import type { Proof } from '../../../src/core/authenticate.ts'
+import { signIntermediate } from '../../../src/core/sign-intermediate.ts'
+import { parseCertificate } from '../../../src/protocol/certificate.ts'
 import { derExtension } from '../../../src/protocol/certificate-writer.ts'
 import type { DerPart } from '../../../src/protocol/der-writer.ts'
 import { type FirstProof, firstProofOid, formatFirstProof } from '../../../src/protocol/first-proof.ts'
 import { parseSpiffeId, parseTrustDomain } from '../../../src/protocol/spiffe-id.ts'
-import { buildX509Svid } from '../../../src/protocol/x509-svid.ts'
+import { buildX509Svid, createX509Authority, validateX509Svid } from '../../../src/protocol/x509-svid.ts'
 import { createTestAuthorities, type TestAuthorities } from '../../support/authorities.ts'
 import { createTestAuthority, makeTestKey, testNow } from '../../support/certificate-authority.ts'
+import { makeCsr } from '../../support/csr.ts'
 import { ecSigner, signToken } from '../../support/raw-token.ts'
 
 const issuer = 'https://id.example.org'
@@ -265,6 +268,25 @@ describe('an X.509-SVID of ours', () => {
         rejected(/certificate_path/),
       )
     }
+  })
+
+  test('of an intermediate that we signed is rejected, although peers accept it and it says what ours say', async () => {
+    const key = makeTestKey()
+    const now = testNow
+    const signed = await signIntermediate(
+      { authorities: world.authorities.current, trustDomain: config.trust_domain, now: () => now, randomBytes },
+      { csr: makeCsr(key).toString('base64'), ttlSeconds: 3600, pathLength: 0 },
+    )
+    const certificate = parseCertificate(signed.certificates[0] ?? new Uint8Array())
+    const below = createX509Authority({ certificate, signer: key.signer, chain: [] })
+    const leaf = await buildX509Svid(below, {
+      ...{ spiffeId, publicKeyInfo: workload.publicKeyInfo, serialNumber: randomBytes(16), now, ttlSeconds: 600 },
+      ...{ dnsNames: [], extension: { oid: firstProofOid, value: formatFirstProof(firstProof) } },
+    })
+    const chain = [leaf.certificate, ...signed.certificates]
+    const { x509Issuers } = world.authorities.current()
+    expect(validateX509Svid(chain, () => x509Issuers, { now }).spiffeId.uri).toBe(spiffeId.uri)
+    await expect(authenticate({ kind: 'certificate', chain })).rejects.toThrow(rejected(/certificate_path/))
   })
 
   test('is judged by its leaf alone: whatever comes with it vouches for nothing', async () => {

@@ -195,10 +195,11 @@ describe('at AWS', () => {
     expect(await listAll(there.open())).toMatchObject([{ state: 'whole' }])
   })
 
-  test('a secret that changes too often is told to wait', async () => {
+  test('a secret that changes too often is told, and holds up no other', async () => {
     for (let n = 0; n < 100; n++) editAwsSecret(there.state, 'db', `value ${n}`, new Date())
     const failure = await failureOf(write('db', 'one', {}, { adopts: true }))
-    expect([failure.kind, failure.code]).toEqual(['throttled', 'LimitExceededException'])
+    expect([failure.kind, failure.code]).toEqual(['refused', 'LimitExceededException'])
+    expect(failure.fix).toContain('changes too often')
   })
 
   test('more tags than AWS takes are told', async () => {

@@ -129,6 +129,15 @@ describe('at Azure', () => {
       expect((await write('db', 'two')).outcome).toBe('updated')
     })
 
+    test('is left to the next attempt where the time of this one is over', async () => {
+      await removed()
+      there.state.settleSeconds = 3600
+      const deadline = new AbortController()
+      there.identity.onPause = () => deadline.abort()
+      const failure = await failureOf(there.open().write(pushOf('db', 'two'), turnOf(deadline.signal)))
+      expect([failure.kind, failure.code, failure.retryAfterSeconds]).toEqual(['busy', 'ObjectIsBeingRecovered', 5])
+    })
+
     test('is waited for while it is being deleted', async () => {
       there.state.settleSeconds = 60
       await removed()
