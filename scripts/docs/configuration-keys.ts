@@ -139,17 +139,22 @@ function plain({ about, fallback }: Meaning): string {
 
 export function buildConfigurationKeysPage(schema: Schema): string {
   const meanings = readMeanings()
-  const rows = listKeys(schema).map((key) => formatRow(key, meanings.get(key.path)))
+  const groups = Map.groupBy(listKeys(schema), ({ path }) => /^\w+/.exec(path)?.[0] ?? '')
+  const single = [...groups.values()].filter((keys) => keys.length === 1).flat()
+  const sections = [...groups].filter(([, keys]) => keys.length > 1)
+  const table = (keys: readonly ConfigurationKey[]) =>
+    [
+      '| key | type | default | |\n|---|---|---|---|',
+      ...keys.map((key) => formatRow(key, meanings.get(key.path))),
+    ].join('\n')
   return `# Configuration, every key
 
 Made of the JSON Schema by \`npm run generate\`. [Configuration](configuration.md) explains them, with examples. \`NAME\` is one that you choose,
 \`[]\` an entry of a list. Types are written as TypeScript writes them; a duration is a text such as \`90s\`, \`5m\`,
 \`1h\`, \`7d\`. What is *required* is so where the thing that it stands in is there and of a kind that has the key.
 
-| key | type | default | |
-|---|---|---|---|
-${rows.join('\n')}
-`
+${table(single)}
+${sections.map(([name, keys]) => `\n## \`${name}\`\n\n${table(keys)}\n`).join('')}`
 }
 
 function formatRow({ path, schemas, required }: ConfigurationKey, meaning: Meaning | undefined): string {
