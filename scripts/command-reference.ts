@@ -10,8 +10,7 @@ import {
   describeCommands,
 } from '../src/cli/command-tree.ts'
 import { buildOutputSchema } from './command-output.ts'
-
-type Schema = Readonly<Record<string, unknown>>
+import { formatShape, type Schema } from './shape.ts'
 
 const intro = `# Command line
 
@@ -59,7 +58,7 @@ function formatCommand(command: DescribedCommand, outputs: Readonly<Record<strin
     about,
     ...blocks.map((block) => `\n\`\`\`text\n${block}\n\`\`\``),
     '',
-    code(`apostille ${command.usage}`),
+    code(`apostille ${command.usage}`, 'text'),
     '',
     ...formatRows(command),
     'Examples:',
@@ -110,31 +109,3 @@ function formatOutput(output: Schema, outputs: Readonly<Record<string, Schema>>)
   const names = [...new Set(JSON.stringify(output).match(/(?<=#\/\$defs\/)\w+/g) ?? [])]
   return [shape, ...names.map((name) => `\ntype ${name} = ${formatShape(outputs[name] ?? {})}`)].join('\n')
 }
-
-/** As TypeScript writes types. */
-function formatShape(schema: Schema, indent = ''): string {
-  const { type, properties, items, anyOf, enum: values, additionalProperties, const: constant, $ref } = schema
-  if (constant !== undefined) return JSON.stringify(constant)
-  if (Array.isArray(values)) return values.map((value) => `'${String(value)}'`).join(' | ')
-  if (Array.isArray(anyOf)) return anyOf.map((option: Schema) => formatShape(option, indent)).join(' | ')
-  if (type === 'array') return `${wrap(formatShape(items as Schema, indent))}[]`
-  if (properties !== undefined && Object.keys(Object(properties)).length > 0) return formatMembers(schema, indent)
-  if (type === 'object') {
-    const inner = Object.keys(Object(additionalProperties)).length > 0 ? (additionalProperties as Schema) : {}
-    return `Record<string, ${formatShape(inner, indent)}>`
-  }
-  if ($ref !== undefined) return String($ref).replace('#/$defs/', '')
-  return { integer: 'number', string: 'string', boolean: 'boolean', null: 'null' }[String(type)] ?? 'unknown'
-}
-
-function formatMembers({ properties, required = [] }: Schema, indent: string): string {
-  const inner = `${indent}  `
-  const members = Object.entries(properties as Readonly<Record<string, Schema>>).map(([name, member]) => {
-    const mark = (required as readonly string[]).includes(name) ? '' : '?'
-    const about = member['description'] === undefined ? '' : ` // ${String(member['description'])}`
-    return `${inner}${name}${mark}: ${formatShape(member, inner)}${about}`
-  })
-  return `{\n${members.join('\n')}\n${indent}}`
-}
-
-const wrap = (shape: string) => (/ \| /.test(shape) && !shape.startsWith('{') ? `(${shape})` : shape)

@@ -10,6 +10,7 @@ import { federationPeerSchema, trustDomainKey } from '../src/core/config-federat
 import { issuerField, trustDomainField } from '../src/core/config-fields.ts'
 import { configurationSchema } from '../src/core/config-schema.ts'
 import { addressField, cidrField } from '../src/core/listen-address.ts'
+import { describeKeys } from './docs/configuration-keys.ts'
 
 type Json = z.core.JSONSchema.BaseSchema
 
@@ -40,5 +41,6 @@ export function buildConfigSchema(): Readonly<Record<string, unknown>> {
       Object.assign(jsonSchema, said.get(zodSchema), saidAt.get(path.join('/')))
     },
   })
+  describeKeys(schema)
   return { $schema, title: 'Configuration of Apostille', ...schema }
 }

@@ -11,6 +11,10 @@ import { buildOutputSchema } from './command-output.ts'
 import { buildCommandReference } from './command-reference.ts'
 import { buildConfigSchema } from './config-schema.ts'
 import { buildDashboard } from './dashboard.ts'
+import { buildApiPage } from './docs/api-page.ts'
+import { buildConfigurationKeysPage } from './docs/configuration-keys.ts'
+import { buildErrorsPage } from './docs/errors-page.ts'
+import { buildIndexPage } from './docs/sidebar.ts'
 import { buildMetricsPage } from './metrics-page.ts'
 import { buildOpenApi } from './openapi.ts'
 
@@ -24,6 +28,10 @@ export const generated: Readonly<Record<string, () => unknown | Promise<unknown>
   'schema/output.schema.json': buildOutputSchema,
   'docs/command-line.md': buildCommandReference,
   'docs/metrics.md': buildMetricsPage,
+  'docs/configuration-keys.md': () => buildConfigurationKeysPage(buildConfigSchema()),
+  'docs/errors.md': buildErrorsPage,
+  'docs/api-reference.md': buildApiPage,
+  'docs/README.md': buildIndexPage,
   'deploy/grafana/apostille.json': buildDashboard,
 }
 

@@ -163,7 +163,8 @@ function askedFormat(words: readonly string[]): OutputFormat {
   return args.includes('--output=json') || (at >= 0 && args[at + 1] === 'json') ? 'json' : 'text'
 }
 
-async function createProgram(args: readonly string[], format: OutputFormat): Promise<Command> {
+/** Only the command that `args` name has its flags. */
+export async function createProgram(args: readonly string[], format: OutputFormat): Promise<Command> {
   const program = new Command('apostille')
   program
     .description('Workload identity issuer and federation gateway.')

@@ -1,15 +1,14 @@
 /** The console in a real browser: what it shows to eyes, to a screen reader and to a keyboard. */
 import { mkdir } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { pages } from '../../src/http/console/layout.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { launchBrowser, openPage, overflowOf, violationsOf } from './support/browser.ts'
 import { cleanupAfterAll } from './support/cleanup.ts'
-import { buildDeadlineMs, part } from './support/parts.ts'
+import { buildDeadlineMs } from './support/parts.ts'
 
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 /** Where screenshots are kept for whoever wants to look; nowhere by default. */
 const screenshots = process.env['APOSTILLE_SCREENSHOTS']
 
@@ -19,10 +18,7 @@ let browser: Browser
 let origin: string
 
 beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: await part('chromium.sh'),
-    args: ['--no-sandbox', '--disable-gpu'],
-  })
+  browser = await launchBrowser()
   stack.defer(() => browser.close())
   gateway = await startGateway({
     document: {
@@ -51,39 +47,8 @@ async function issueSome(): Promise<void> {
   await gateway.admin('/v1/authorities', 'POST', { action: 'activate', ring: 'jwt/ES256', force: true })
 }
 
-interface Seen {
-  readonly page: Page
-  readonly errors: readonly string[]
-}
-
-async function open(path: string, width: number, colorScheme: 'light' | 'dark'): Promise<Seen> {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, bypassCSP: false })
-  stack.defer(() => context.close())
-  const page = await context.newPage()
-  const errors: string[] = []
-  page.on('console', (message) => void (message.type() === 'error' && errors.push(message.text())))
-  page.on('pageerror', (error) => void errors.push(error.message))
-  await page.goto(origin + path)
-  return { page, errors }
-}
-
-/** The rules of WCAG 2.2 AA and good practice. The checker runs beside the page's own policy, which lets no script in. */
-async function violationsOf(page: Page): Promise<readonly string[]> {
-  const client = await page.context().newCDPSession(page)
-  await client.send('Page.setBypassCSP', { enabled: true })
-  await page.reload()
-  await page.addScriptTag({ path: axe })
-  const { violations } = await page.evaluate<AxeResults>('axe.run()')
-  return violations.map(({ id, help, nodes }) => `${id}: ${help} (${nodes.map(({ html }) => html).join(' ')})`)
-}
-
-interface AxeResults {
-  readonly violations: readonly {
-    readonly id: string
-    readonly help: string
-    readonly nodes: readonly { readonly html: string }[]
-  }[]
-}
+const open = (path: string, width: number, colors: 'light' | 'dark') =>
+  openPage(browser, { url: origin + path, width, colors })
 
 describe.each(['light', 'dark'] as const)('in %s', (colors) => {
   test.each(pages)('$path has no barrier that axe-core knows, and no error on its console', async ({ path, title }) => {
@@ -100,11 +65,7 @@ describe.each(['light', 'dark'] as const)('in %s', (colors) => {
 test.each(pages)('$path fits a window of 360 pixels', async ({ path, title }) => {
   const { page } = await open(path, 360, 'light')
 
-  const [wanted, given] = await page.evaluate<readonly [number, number]>(
-    '[document.documentElement.scrollWidth, innerWidth]',
-  )
-
-  expect(wanted).toBeLessThanOrEqual(given)
+  expect(await overflowOf(page)).toBeLessThanOrEqual(0)
   expect(await violationsOf(page)).toEqual([])
   if (screenshots !== undefined) await page.screenshot({ path: join(screenshots, `${title}-360.png`), fullPage: true })
 })
