@@ -167,8 +167,8 @@ describe('a workload with its proof', () => {
 describe('is used wrongly', () => {
   test.each<[string, readonly string[], string]>([
     ['without data', ['put', 'a'], 'there is no data'],
-    ['with a word that is no pair', ['put', 'a', planted], 'a word is no key=value'],
-    ['with an empty key', ['put', 'a', `=${planted}`], 'a word is no key=value'],
+    ['with a word that is no pair', ['put', 'a', planted], 'behind the path is not key=value'],
+    ['with an empty key', ['put', 'a', `=${planted}`], 'behind the path is not key=value'],
     ['with a key twice', ['put', 'a', 'b=1', 'b=2'], 'b is given twice'],
     ['with two values from standard input', ['put', 'a', 'b=-', 'c=-'], 'only one value'],
     ['with pairs beside a document', ['put', 'a', 'b=1', '--json', '-'], '--json holds all'],
