@@ -22,10 +22,20 @@ const groups: Readonly<Record<string, string>> = {
   authority: 'The keys that sign',
   trust: 'What to set up at a cloud so that a target works',
   federation: 'Trust domains that we federate with',
-  kv: 'Our own versioned secrets',
+  kv: 'Secrets that the gateway keeps, in versions',
   sync: 'Secrets that are kept equal in the stores of clouds',
   records: 'What was asked, decided and issued',
   seal: 'The key that wraps what is secret in the store',
+}
+
+/** Headings of the help, each where the first of its commands is. What none of them names comes under `More`. */
+const headings: Readonly<Record<string, readonly string[]>> = {
+  'Run a gateway:': ['init', 'dev', 'serve', 'check', 'doctor', 'reload'],
+  'Get credentials, as a workload:': ['svid', 'identities', 'proof', 'credentials', 'exec'],
+  'Let workloads and others in:': ['bundle', 'join-token', 'trust', 'federation'],
+  'Keys and store:': ['authority', 'seal', 'backup', 'restore'],
+  'Secrets:': ['kv', 'sync'],
+  'See what was decided, and why:': ['records', 'explain'],
 }
 
 const changeAuthority = () => import('./commands/authority-change.ts')
@@ -174,6 +184,8 @@ export async function createProgram(args: readonly string[], format: OutputForma
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: () => undefined, ...(format === 'json' && { writeErr: () => undefined }) })
+    .commandsGroup('More:')
+    .helpCommand('help [command]', 'show help of a command')
     .addHelpText('after', `\nStart with:\n  ${currentInvocation()} dev`)
   const parents = new Map(
     Object.entries(groups).map(([name, summary]) => [name, new Command(name).description(summary)]),
@@ -183,6 +195,7 @@ export async function createProgram(args: readonly string[], format: OutputForma
     const [first = '', second] = path.split(' ')
     const parent = second === undefined ? program : parentOf(program, parents, first)
     const command = parent.command(second ?? first).description(row.summary)
+    if (second === undefined) putUnderHeading(command)
     if (path !== asked) continue
     ;(await row.load()).define(command)
     unsetEmptyVariables(command.options)
@@ -215,10 +228,15 @@ function requireValues(args: readonly string[], options: readonly Option[], path
 function parentOf(program: Command, parents: ReadonlyMap<string, Command>, name: string): Command {
   const parent = parents.get(name) ?? new Command(name)
   if (!program.commands.includes(parent)) {
-    parent.copyInheritedSettings(program)
+    putUnderHeading(parent.copyInheritedSettings(program))
     program.addCommand(parent)
   }
   return parent
+}
+
+function putUnderHeading(command: Command): void {
+  const heading = Object.keys(headings).find((name) => headings[name]?.includes(command.name()))
+  if (heading !== undefined) command.helpGroup(heading)
 }
 
 /** The command, or else the group, that the arguments name. */

@@ -76,6 +76,15 @@ test('a variable that is empty counts as one that is not set', async () => {
   })
 })
 
+test('the help of the program has each command once, under a heading', async () => {
+  const { stdout } = await parse(['--help'])
+  const listed = [...stdout.matchAll(/^ {2}([a-z][a-z0-9-]+) /gm)].map(([, name]) => name)
+  const known = [...new Set(Object.keys(commands).map((path) => path.split(' ')[0]))]
+  expect(listed.toSorted()).toEqual([...known, 'help'].toSorted())
+  expect(stdout).toMatch(/\nMore:\n +completion .*\n +help .*\n\nStart with:/)
+  expect(stdout).not.toContain('Commands:')
+})
+
 /** Each flag of a help text with its description on one line, without --help. */
 function flagsOf(help: string): readonly string[] {
   const options = (help.split('Options:\n')[1] ?? '').split('\n\n')[0] ?? ''
