@@ -152,7 +152,7 @@ test('errors are JSON where JSON was asked for', async () => {
 
 test('the process ends with the exit code', async () => {
   const [none, unknown, version] = await Promise.all([runCli([]), runCli(['srve']), runCli(['--version'])])
-  expect(none).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Commands:') })
+  expect(none).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Run a gateway:') })
   expect(unknown).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Did you mean serve?') })
   expect(version).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' })
 })
