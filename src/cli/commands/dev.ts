@@ -80,7 +80,7 @@ function trials({ url, files }: DevServer): readonly Trial[] {
   }
   return [
     {
-      title: 'First: where the gateway is, who vouches for its certificate, what proves who you are, and for operators',
+      title: 'First: the gateway, who vouches for its certificate, your proof, and its configuration (for operators)',
       command: Object.entries(variables)
         .map(([name, value]) => `export ${name}=${quote(value)}`)
         .join('\n'),
