@@ -1,13 +1,14 @@
 /**
- * Builds `dist/`: the command in two bundles, the library for everybody, its declarations.
+ * Makes `dist/`: the command as two bundles, the library as modules with their types.
  *
  * Libraries are bundled into the command: what of them is not used (locales, other formats) then costs neither start nor
- * memory. The library imports none.
+ * memory, and whoever installs the package installs nothing else. The library imports none.
  */
 import { execFileSync } from 'node:child_process'
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
+import { bundledPackages, licencesOf, sbomOf } from './third-party.ts'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
@@ -87,11 +88,14 @@ const shared = {
   target: 'node24',
   minifySyntax: true,
   minifyWhitespace: true,
-  sourcemap: 'linked',
+  // Not shipped, as they are more than the code: a build of the same commit gives them for a stack trace of a release.
+  sourcemap: 'external',
   sourcesContent: false,
   legalComments: 'none',
   logLevel: 'warning',
   metafile: true,
+  // A copy of the project may have a link to installed packages.
+  preserveSymlinks: true,
 } as const satisfies BuildOptions
 
 /** Libraries in CommonJS call `require` for Node's own modules. */
@@ -126,7 +130,9 @@ execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '
 })
 await nameWhatIsShipped()
 await chmod(join(dist, 'cli/main.js'), 0o755)
-await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licencesOf([asked.metafile, served.metafile]))
+const packages = bundledPackages([asked.metafile, served.metafile])
+await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licencesOf(packages))
+await writeFile(join(dist, 'sbom.cdx.json'), await sbomOf(packages))
 
 /**
  * Libraries of clouds are loaded at the first exchange there, those of OpenTelemetry where its variables are set: a server
@@ -167,45 +173,4 @@ async function nameWhatIsShipped(): Promise<void> {
     const text = await readFile(join(dist, file), 'utf8')
     await writeFile(join(dist, file), text.replaceAll(/(from |import\()'(\.[^']+)\.ts'/g, "$1'$2.js'"))
   }
-}
-
-/** The licence texts of what is bundled, as their terms ask. */
-async function licencesOf(metafiles: readonly Metafile[]): Promise<string> {
-  const inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs))
-  const packages = new Set(inputs.flatMap((input) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []))
-  const texts = [...packages].sort().map(async (folder) => {
-    const text =
-      (await licenceIn(folder)) ?? (await licenceInReadme(folder)) ?? (await licenceOfSibling(folder, packages))
-    if (text === undefined) throw new Error(`${folder} has no licence text`)
-    return `${folder.slice('node_modules/'.length)}\n\n${text}`
-  })
-  return (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`)
-}
-
-async function licenceIn(folder: string): Promise<string | undefined> {
-  const licence = (await readdir(join(root, folder))).find((file) => /^licen[cs]e/i.test(file))
-  return licence === undefined ? undefined : readFile(join(root, folder, licence), 'utf8')
-}
-
-/** Some have it there and nowhere else. */
-async function licenceInReadme(folder: string): Promise<string | undefined> {
-  const readme = await readFile(join(root, folder, 'README.md'), 'utf8').catch(() => '')
-  const [, section] = /^#+ licen[cs]e\s+(.*)$/ims.exec(readme) ?? []
-  return section?.includes('Permission is hereby granted') ? section : undefined
-}
-
-/** Of another package from the same repository and under the same licence: some leave theirs out. */
-async function licenceOfSibling(folder: string, packages: ReadonlySet<string>): Promise<string | undefined> {
-  const origin = await originOf(folder)
-  for (const sibling of [...packages].sort()) {
-    const text = (await originOf(sibling)) === origin ? await licenceIn(sibling) : undefined
-    if (text !== undefined) return text
-  }
-  return undefined
-}
-
-/** A package without a repository is like no other. */
-async function originOf(folder: string): Promise<string> {
-  const { license, repository } = JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8'))
-  return JSON.stringify([license, repository?.url?.replace(/^git\+/, '') ?? folder])
 }

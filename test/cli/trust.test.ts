@@ -53,6 +53,20 @@ test.each([
   })
 })
 
+test('keys for an issuer that Google can not reach are read from a file', async () => {
+  const key = {
+    kid: 'k1',
+    kty: 'EC',
+    crv: 'P-256',
+    x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+    y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+  }
+  const file = folder.write('keys.json', JSON.stringify({ keys: [key] }))
+  const { code, stdout } = await trust('gcp', 'bucket', '--as', '/vm/a', '--jwks-file', file, '--format', 'json')
+  const { jwksJson } = JSON.parse(stdout).provider.oidc
+  expect([code, JSON.parse(jwksJson)]).toEqual([0, { keys: [{ ...key, alg: 'ES256', use: 'sig' }] }])
+})
+
 test('in text, what is to be noticed goes to stderr', async () => {
   const local = folder.write(
     'local.yaml',
@@ -78,6 +92,14 @@ test.each([
   ['no cloud', [], 2, '--help'],
   ['another format', ['aws', 's3', '--format', 'yaml'], 2, 'terraform'],
   ['a flag of another cloud', ['aws', 's3', '--managed-identity'], 2, '--help'],
+  ['keys for another cloud', ['aws', 's3', '--jwks-file', config], 2, '--help'],
+  [
+    'keys that are none',
+    ['gcp', 'bucket', '--as', '/vm/a', '--jwks-file', config],
+    2,
+    'Give what the issuer serves at /keys.',
+  ],
+  ['a file that is not there', ['gcp', 'bucket', '--as', '/vm/a', '--jwks-file', 'none.json'], 1, 'none.json'],
 ])('%s is refused', async (_, args, code, hint) => {
   const result = await trust(...args)
   expect([result.code, result.stdout]).toEqual([code, ''])

@@ -11,7 +11,7 @@ import {
 } from '../../src/core/secret-destination.ts'
 import type { LoggedRequest } from '../support/clouds/cloud-server.ts'
 import { failureOf, listAll, owner, pushOf, turnOf } from '../support/destination-world.ts'
-import type { Members } from '../support/exchanger.ts'
+import { type Members, type Scripted, startScriptedCloud } from '../support/exchanger.ts'
 import type { Step, StoreUnderTest } from '../support/store-under-test.ts'
 
 export interface DestinationUnderTest {
@@ -30,6 +30,8 @@ export interface DestinationUnderTest {
   readonly badNames: readonly string[]
   /** Whether throttled requests are told how long to wait. */
   readonly tellsPause: boolean
+  /** How the cloud says no, in these words. */
+  readonly refuse: (text: string) => Scripted
 }
 
 const other = 'two/there/deployment-a'
@@ -446,6 +448,24 @@ export function destinationContract(under: DestinationUnderTest): void {
         expect(there.read('a')).toBeUndefined()
       })
 
+      test('a no that repeats the credential is told without it', async () => {
+        await using scripted = await startScriptedCloud()
+        const planted = Object.fromEntries(
+          Object.entries(there.valid).map(([name, value]) => [
+            name,
+            /token|secret/i.test(name) ? secretOf(name) : value,
+          ]),
+        ) as unknown as CloudCredential
+        const at = there.open({ endpoint: scripted.url, ca_file: scripted.caFile }, async () => planted)
+        for (const secret of Object.values(planted).filter((value) => String(value).startsWith('planted'))) {
+          scripted.script(under.refuse(`something is wrong with '${secret}' there`))
+          const { kind, message, ...more } = await failureOf(write(pushOf('a', 'x'), at))
+          expect(kind).toBe('refused')
+          expect(message + JSON.stringify(more)).not.toContain('planted')
+        }
+        expect(scripted.requests.length).toBeGreaterThan(0)
+      })
+
       test('nor is one that is over', async () => {
         there.identity.now = new Date(there.identity.now.getTime() + 13 * 3_600_000)
         expect((await failureOf(write(pushOf('a', 'x')))).kind).toBe('forbidden')
@@ -506,6 +526,8 @@ export function destinationContract(under: DestinationUnderTest): void {
     })
   })
 }
+
+const secretOf = (name: string) => `planted-${name}/+1234`
 
 function sent({ headers, path, search }: LoggedRequest) {
   return { headers, path, search }

@@ -471,6 +471,14 @@ describe('reuse', () => {
     expect(world.asked).toHaveLength(5)
   })
 
+  test('never for another identity where the cloud has no name for a session', async () => {
+    const { world, ask, claims } = createWorld()
+    await ask('vault')
+    world.identity = pod('other')
+    expect(await ask('vault')).toMatchObject({ accessToken: 'token-2' })
+    expect([claims(0).sub, claims(1).sub]).toEqual([web, 'spiffe://example.org/ns/other/sa/front'])
+  })
+
   test('only after the decision is made again', async () => {
     const { world, ask } = createWorld()
     await ask()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { PlanItem } from '../../src/core/plan-sync.ts'
+import { Refusal } from '../../src/core/refusal.ts'
 import { DestinationError } from '../../src/core/secret-destination.ts'
 import { SourceError } from '../../src/core/secret-source.ts'
 import type { Syncs } from '../../src/core/syncs.ts'
@@ -84,6 +85,29 @@ test('each push is on record before it leaves and after, with who, what, which v
     id: 'payments/db',
     destination_version: '1',
   })
+})
+
+test.each<[string, (world: SyncWorld) => void]>([
+  ['a value', ({ source }) => source.set('a', { key: 'two' })],
+  ['a removal', ({ source }) => source.delete('a')],
+])('%s that is not on record does not happen', async (_, change) => {
+  const world = await createSyncWorld()
+  const syncs = world.createProcess()
+  world.source.set('a', { key: 'one' })
+  await apply(syncs)
+  const { requests } = world.clouds.aws
+  Object.assign(requests, { look: 0, write: 0, remove: 0 })
+  change(world)
+  // What comes after the record of the request is that of the change.
+  const disk = Promise.withResolvers<void>()
+  world.beforeAppend = () => (world.entries.at(-1)?.operation === 'sync.apply' ? disk.promise : undefined)
+  const ended = applied(syncs, { allowDeletions: true })
+  await settle()
+  expect(requests).toMatchObject({ look: 0, write: 0, remove: 0 })
+  disk.reject(new Refusal('store_unavailable', 'the disk is full'))
+  expect(await ended).toMatchObject({ state: 'failed', error: 'the disk is full' })
+  expect(requests).toMatchObject({ write: 0, remove: 0 })
+  expect(valueAt(world, 'a')).toBe('{"key":"one"}')
 })
 
 describe('the identity of a sync', () => {

@@ -2,8 +2,10 @@
 import { spawn } from 'node:child_process'
 import { createPublicKey } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Ajv } from 'ajv'
+import formats from 'ajv-formats'
 import { build, type Plugin } from 'esbuild'
 import { beforeAll, expect, test } from 'vitest'
 import { formatJwk } from '../../src/protocol/jwk.ts'
@@ -15,29 +17,108 @@ import { ecSigner, signToken } from '../support/raw-token.ts'
 import type { Given } from './runtimes/everywhere.ts'
 import { cleanupAfterAll, makeFolder } from './support/cleanup.ts'
 import { run, runOk } from './support/command.ts'
+import { type Packed, packProject } from './support/packed.ts'
 import { buildDeadlineMs, part } from './support/parts.ts'
 
 const root = join(import.meta.dirname, '../..')
 const stack = cleanupAfterAll()
 let folder: string
-let tarball: string
+let packed: Packed
 
 /** A project that installed the package, and the frameworks beside it. */
 beforeAll(async () => {
   folder = await makeFolder(stack)
-  const packed = await runOk('npm', ['pack', '--json', '--pack-destination', folder], {
-    cwd: root,
-    deadlineMs: 180_000,
-  })
-  const [{ filename }] = JSON.parse(packed.slice(packed.indexOf('[\n'))) as [{ readonly filename: string }]
-  tarball = join(folder, filename)
+  packed = await packProject(stack)
   const modules = join(folder, 'node_modules')
   await mkdir(join(modules, 'apostille'), { recursive: true })
-  await runOk('tar', ['-xzf', tarball, '-C', join(modules, 'apostille'), '--strip-components=1'])
+  await runOk('tar', ['-xzf', packed.tarball, '-C', join(modules, 'apostille'), '--strip-components=1'])
   for (const name of ['hono', 'express', 'fastify', 'undici', '@types', '@hono'])
     await symlink(join(root, 'node_modules', name), join(modules, name))
   await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
 }, 200_000)
+
+/** What a package may hold; all else is a mistake. */
+const shippedPaths = [
+  /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+  /^dist\/(?:index|node)\.(?:js|d\.ts)$/,
+  /^dist\/(?:sdk|protocol)\/[\w./-]+\.(?:js|d\.ts)$/,
+  /^dist\/cli\/(?:main|serving)\.js$/,
+  /^dist\/chunks\/[\w.-]+-[A-Z0-9]{8}\.js$/,
+  /^dist\/(?:THIRD-PARTY-LICENSES\.txt|sbom\.cdx\.json)$/,
+  /^schema\/[\w.-]+\.json$/,
+  /^docs\/(?!status\.md$)(?:[\w-]+\/)*[\w-]+\.md$/,
+  /^deploy\/(?:README\.md|Containerfile|systemd\/apostille\.service|grafana\/apostille\.json|prometheus\/alerts\.yaml)$/,
+  /^deploy\/(?:kustomize|helm)\/[\w./-]+\.(?:yaml|json|tpl|txt)$/,
+]
+
+test('it holds what is shipped and nothing else, in bounds', () => {
+  const paths = packed.files.map(({ path }) => path)
+  expect(paths.filter((path) => !shippedPaths.some((allowed) => allowed.test(path)))).toEqual([])
+  expect(packed.files.find(({ path }) => path === 'dist/cli/main.js')).toMatchObject({ mode: 0o755 })
+  // Seen: 1.8 MB and 8.0 MB.
+  expect(packed.size).toBeLessThan(2_000_000)
+  expect(packed.unpackedSize).toBeLessThan(9_000_000)
+})
+
+test('each export has its code and its types, and whoever installs it installs nothing else', async () => {
+  const manifest = JSON.parse(await readFile(join(folder, 'node_modules/apostille/package.json'), 'utf8'))
+  const paths = new Set(packed.files.map(({ path }) => `./${path}`))
+  const { './package.json': own, ...entries } = manifest.exports as Readonly<Record<string, Readonly<Entry> | string>>
+  expect(own).toBe('./package.json')
+  expect(Object.keys(entries)).toEqual(['.', './node', './hono', './express', './fastify'])
+  for (const entry of Object.values(entries)) {
+    expect(entry).toEqual({ types: expect.stringMatching(/\.d\.ts$/), default: expect.stringMatching(/\.js$/) })
+    for (const path of Object.values(entry)) expect(paths).toContain(path)
+  }
+  expect(manifest).not.toHaveProperty('dependencies')
+  expect(manifest).not.toHaveProperty('scripts.install')
+  expect(manifest).not.toHaveProperty('scripts.postinstall')
+})
+
+interface Entry {
+  readonly types: string
+  readonly default: string
+}
+
+test('no file of it has a private key, or a path of the machine that made it', async () => {
+  for (const { path } of packed.files) {
+    const text = await readFile(join(folder, 'node_modules/apostille', path), 'latin1')
+    expect(text, path).not.toMatch(/-----BEGIN [A-Z ]*PRIVATE KEY-----\\?n?\s*[A-Za-z0-9+/]{40}/)
+    expect(text.includes(root) || text.includes(dirname(packed.tarball)), path).toBe(false)
+  }
+})
+
+test('its bill of materials is valid, and names each package whose licence it ships', async () => {
+  const library = await part('npm-package.sh', '@cyclonedx/cyclonedx-library', '10.3.0')
+  const schemas = join(library, 'node_modules/@cyclonedx/cyclonedx-library/res/schema')
+  const schema = async (name: string) => JSON.parse(await readFile(join(schemas, name), 'utf8'))
+  const ajv = new Ajv({ strict: false, formats: { 'iri-reference': true, 'idn-email': true } })
+  formats.default(ajv)
+  ajv.addSchema(await schema('spdx.SNAPSHOT.schema.json'), 'http://cyclonedx.org/schema/spdx.SNAPSHOT.schema.json')
+  ajv.addSchema(
+    await schema('jsf-0.82.SNAPSHOT.schema.json'),
+    'http://cyclonedx.org/schema/jsf-0.82.SNAPSHOT.schema.json',
+  )
+  const dist = join(folder, 'node_modules/apostille/dist')
+  const bom = JSON.parse(await readFile(join(dist, 'sbom.cdx.json'), 'utf8'))
+
+  const validate = ajv.compile(await schema('bom-1.5.SNAPSHOT.schema.json'))
+  validate(bom)
+  expect(validate.errors ?? []).toEqual([])
+
+  expect(bom.metadata.component).toMatchObject({ type: 'application', name: 'apostille' })
+  const licences = await readFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), 'utf8')
+  const named = licences.split(`\n${'-'.repeat(80)}\n\n`).map((text) => text.slice(0, text.indexOf('\n')))
+  const components = bom.components as readonly { readonly name: string; readonly version: string }[]
+  expect(components.map(({ name, version }) => `${name} ${version}`)).toEqual(named)
+  expect(named.join('\n')).toMatch(/^hono \d.*^jose \d.*^zod \d/ms)
+  for (const component of components)
+    expect(component).toMatchObject({
+      purl: expect.stringMatching(/^pkg:npm\//),
+      hashes: [{ alg: 'SHA-512', content: expect.stringMatching(/^[0-9a-f]{128}$/) }],
+      licenses: [expect.anything()],
+    })
+})
 
 const program = `
 import { type Client, createClient, verifyJwtSvid, authorizeId } from 'apostille'
@@ -98,7 +179,9 @@ test('arethetypeswrong finds nothing wrong with its types', { timeout: buildDead
     console.log(JSON.stringify(problems.map(({ kind, entrypoint, resolutionKind, resolutionOption }) =>
       ({ kind, entrypoint, by: resolutionKind ?? resolutionOption }))))`
   await writeFile(join(attw, 'check.mjs'), check)
-  const found = JSON.parse(await runOk(process.execPath, [join(attw, 'check.mjs'), tarball])) as readonly Problem[]
+  const found = JSON.parse(
+    await runOk(process.execPath, [join(attw, 'check.mjs'), packed.tarball]),
+  ) as readonly Problem[]
   // It is of ES modules only, and of this decade.
   const expected = (problem: Problem) => problem.by === 'node10' || problem.by === 'node16-cjs'
   expect(found.filter((problem) => !expected(problem))).toEqual([])

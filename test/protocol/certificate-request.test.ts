@@ -17,6 +17,7 @@ import { organizationName } from '../../src/protocol/distinguished-name.ts'
 import { formatPem } from '../../src/protocol/encoding.ts'
 import { ProtocolError } from '../../src/protocol/errors.ts'
 import { makeTestKey, type TestKey } from '../support/certificate-authority.ts'
+import { testWithOpenssl } from '../support/openssl.ts'
 
 const refusal = (code: string) => expect.objectContaining({ name: 'ProtocolError', code })
 const p256 = makeTestKey('P-256')
@@ -210,7 +211,7 @@ describe('the text of a request', () => {
 })
 
 describe('second opinions', () => {
-  test.each([
+  testWithOpenssl.each([
     ['P-256', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']],
     ['P-384', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-384', '-sha512']],
     ['RSA', ['-newkey', 'rsa:3072', '-sha384']],
@@ -228,7 +229,7 @@ describe('second opinions', () => {
     expect(readCertificateRequest(text).keyType).toBe(keyType)
   })
 
-  test('openssl agrees with what the tests make', () => {
+  testWithOpenssl('openssl agrees with what the tests make', () => {
     const checked = execFileSync('openssl', ['req', '-verify', '-noout', '-inform', 'DER'], {
       input: makeRequest({
         attributes: attributesOf(extensionRequest, derNode(tags.set, derNode(tags.sequence, extension))),

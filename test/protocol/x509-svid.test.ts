@@ -23,6 +23,7 @@ import {
   type TestCertificate,
   testNow,
 } from '../support/certificate-authority.ts'
+import { testWithOpenssl } from '../support/openssl.ts'
 
 const refusal = (code: string) => expect.objectContaining({ name: 'ProtocolError', code })
 const at = (offsetSeconds: number) => new Date(testNow.getTime() + offsetSeconds * 1000)
@@ -233,13 +234,16 @@ describe('what others read of ours', () => {
     return execFileSync('openssl', ['verify', ...options], { cwd: folder, encoding: 'utf8' })
   }
 
-  test.each(['P-256', 'P-384', 'RSA'] as const)('openssl takes it for client and server below %s', async (kind) => {
-    const own = await makeAuthority(kind)
-    const svid = await buildX509Svid(own, input)
-    for (const purpose of ['sslclient', 'sslserver']) {
-      expect(opensslVerify(svid.certificate, own.certificate.der, purpose)).toBe('leaf.pem: OK\n')
-    }
-  })
+  testWithOpenssl.each(['P-256', 'P-384', 'RSA'] as const)(
+    'openssl takes it for client and server below %s',
+    async (kind) => {
+      const own = await makeAuthority(kind)
+      const svid = await buildX509Svid(own, input)
+      for (const purpose of ['sslclient', 'sslserver']) {
+        expect(opensslVerify(svid.certificate, own.certificate.der, purpose)).toBe('leaf.pem: OK\n')
+      }
+    },
+  )
 
   test('@peculiar/x509 reads the same and verifies the signature', async () => {
     const svid = await buildX509Svid(authority, input)

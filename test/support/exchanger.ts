@@ -81,6 +81,7 @@ export interface ScriptedCloud {
   /** Sockets that are open. */
   readonly connections: () => number
   readonly close: () => Promise<void>
+  readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
 export async function startScriptedCloud(): Promise<ScriptedCloud> {
@@ -106,6 +107,11 @@ export async function startScriptedCloud(): Promise<ScriptedCloud> {
   const directory = mkdtempSync(join(tmpdir(), 'scripted-cloud-'))
   const caFile = join(directory, 'ca.pem')
   writeFileSync(caFile, authority.ca)
+  async function close(): Promise<void> {
+    await server.close()
+    rmSync(directory, { recursive: true, force: true })
+  }
+
   return {
     url: server.origin,
     caFile,
@@ -115,9 +121,7 @@ export async function startScriptedCloud(): Promise<ScriptedCloud> {
       requests.length = 0
     },
     connections: () => sockets.size,
-    async close() {
-      await server.close()
-      rmSync(directory, { recursive: true, force: true })
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }

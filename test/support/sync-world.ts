@@ -59,8 +59,8 @@ export interface SyncWorld {
   /** Everything that was told: records, log lines, metrics. */
   readonly told: () => string
   configure: (syncs: string) => void
-  /** Runs before each write of records: may throw. */
-  beforeAppend: () => void
+  /** Runs before each write of records: may throw, and may take its time. */
+  beforeAppend: () => void | Promise<void>
   exchange: ExchangeAtCloud
   /** For sources other than `kv`. */
   openSource: OpenSource
@@ -104,7 +104,7 @@ export async function createSyncWorld(
   }
   const writer: Pick<RecordWriter, 'append'> = {
     async append(more, _, change) {
-      world.beforeAppend()
+      await world.beforeAppend()
       if (change && !store.apply(change)) return 'outdated'
       entries.push(...more)
       return 'stored'

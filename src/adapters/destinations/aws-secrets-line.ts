@@ -66,8 +66,7 @@ export function createAwsSecretsLine(place: AwsPlace, line: StoreLine, now: () =
   let held: { readonly id: string; readonly client: SecretsManagerClient } | undefined
 
   /** One for each credential: to make it costs more than a request. */
-  function clientFor(credential: CloudCredential): SecretsManagerClient {
-    if (credential.type !== 'aws') throw new TypeError('a credential of another cloud')
+  function clientFor(credential: AwsCredential): SecretsManagerClient {
     if (held?.id !== credential.accessKeyId) {
       held = { id: credential.accessKeyId, client: createClient(place, credential, line) }
     }
@@ -75,16 +74,24 @@ export function createAwsSecretsLine(place: AwsPlace, line: StoreLine, now: () =
   }
 
   const ask: AwsSecretsLine['ask'] = async (kind, command, { turn, secrets = [] }) => {
-    const client = clientFor(await line.begin(kind, turn))
+    const credential = requireAws(await line.begin(kind, turn))
+    const client = clientFor(credential)
     const options: SendOptions = { exchange: { signal: turn.signal } }
     try {
       return await client.send(command, options)
     } catch (error) {
-      throw translate(error, options.exchange, secrets, now())
+      // Where a signature does not match, AWS repeats what was signed, the session token included.
+      const { secretAccessKey, sessionToken } = credential
+      throw translate(error, options.exchange, [...secrets, secretAccessKey, sessionToken], now())
     }
   }
 
   return { ask, close: line.close }
+}
+
+function requireAws(credential: CloudCredential): AwsCredential {
+  if (credential.type !== 'aws') throw new TypeError('a credential of another cloud')
+  return credential
 }
 
 /**

@@ -18,6 +18,7 @@ destinationContract({
   tagged: { tags: { team: 'payments' } },
   badNames: ['', 'with space', 'ümlaut', 'x'.repeat(513), 'quote"'],
   tellsPause: false,
+  refuse: (message) => ({ status: 400, body: JSON.stringify({ __type: 'InvalidParameterException', message }) }),
 })
 
 test.each(['eu-west-1', 'us-gov-west-1', 'cn-north-1', 'eusc-de-east-1', 'us-iso-east-1', 'us-isob-east-1'])(
@@ -193,6 +194,20 @@ describe('at AWS', () => {
     theirs?.stages.delete('AWSCURRENT')
     ours?.stages.add('AWSCURRENT')
     expect(await listAll(there.open())).toMatchObject([{ state: 'whole' }])
+  })
+
+  test('what another adopted just after us is left to it, with its value', async () => {
+    there.edit('db', 'precious')
+    const other = 'two/there/deployment-a'
+    // Between our claim and the look at whether it held.
+    there.store.inject(
+      { kind: 'overtaken', act: () => there.setTag('db', 'apostille-owner', other) },
+      1,
+      () => operations().includes('TagResource') && operations().at(-1) === 'DescribeSecret',
+    )
+    const failure = await failureOf(write('db', 'ours', {}, { adopts: true }))
+    expect(failure).toMatchObject({ kind: 'conflict', code: 'owned_by_other' })
+    expect([there.read('db'), there.tags('db')['apostille-owner']]).toEqual(['precious', other])
   })
 
   test('a secret that changes too often is told, and holds up no other', async () => {

@@ -15,6 +15,7 @@ destinationContract({
   tagged: { tags: { team: 'payments' } },
   badNames: ['', 'with space', 'ümlaut', 'x'.repeat(128), 'a/b', 'under_score', 'dot.dot'],
   tellsPause: true,
+  refuse: (message) => ({ status: 400, body: JSON.stringify({ error: { code: 'BadParameter', message } }) }),
 })
 
 describe('at Azure', () => {

@@ -17,6 +17,7 @@ destinationContract({
   tagged: { annotations: { team: 'payments' } },
   badNames: ['', 'with space', 'ümlaut', 'x'.repeat(256), 'a/b', 'dot.dot'],
   tellsPause: true,
+  refuse: (message) => ({ status: 400, body: JSON.stringify({ error: { status: 'INVALID_ARGUMENT', message } }) }),
 })
 
 test.each(['', 'a', '123456789', 's3cret', 'é'.repeat(1000)])(

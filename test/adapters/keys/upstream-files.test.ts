@@ -18,6 +18,7 @@ import {
   type TestKey,
   testNow,
 } from '../../support/certificate-authority.ts'
+import { testWithOpenssl } from '../../support/openssl.ts'
 import { makeStoreDirectory } from '../../support/store-directory.ts'
 
 const directory = makeStoreDirectory()
@@ -91,7 +92,7 @@ async function opensslVerify(world: TestAuthorities): Promise<string> {
 }
 
 describe('an authority below one in files', () => {
-  test.each([
+  testWithOpenssl.each([
     ['a root', { chain: [root] }, 1],
     ['an intermediate', { chain: [up] }, 2],
     ['two intermediates', { chain: [up.issueAuthority(), up] }, 3],
@@ -121,7 +122,7 @@ describe('an authority below one in files', () => {
     expect(world.authorities.current().x509Issuers[0]?.basicConstraints).toMatchObject({ ca: true, pathLength: 0 })
   })
 
-  test('taint changes what signs, revoke is refused with the reason', async () => {
+  testWithOpenssl('taint changes what signs, revoke is refused with the reason', async () => {
     const world = below({ chain: [up] })
     await world.authorities.refresh()
     const { id } = world.one('active')
@@ -140,7 +141,7 @@ describe('an authority below one in files', () => {
 })
 
 describe('files that are replaced', () => {
-  test('count from the next authority on; until then both roots are published', async () => {
+  testWithOpenssl('count from the next authority on; until then both roots are published', async () => {
     const world = below({ chain: [up] })
     await world.authorities.refresh()
     const otherRoot = createTestAuthority({ subject: 'Other root', notAfter: later(300 * day) })
@@ -165,7 +166,7 @@ describe('files that are replaced', () => {
 })
 
 describe('a certificate above that ends soon', () => {
-  test('makes the slots of ours shorter, and nothing outlives it', async () => {
+  testWithOpenssl('makes the slots of ours shorter, and nothing outlives it', async () => {
     const ending = root.issueAuthority({ notAfter: later(4 * 3600) })
     const world = below({ chain: [ending] })
     await world.authorities.refresh()
@@ -291,7 +292,7 @@ describe('an error at start instead of SVIDs that nobody accepts', () => {
   })
 })
 
-test('constraints that our names keep are no obstacle', async () => {
+testWithOpenssl('constraints that our names keep are no obstacle', async () => {
   const extensions = [nameConstraintsExtension({ permitted: ['uri:example.org', 'dns:example.org'] })]
   const world = below({ chain: [root.issueAuthority({ notAfter: later(30 * day), extensions })] })
   await world.authorities.refresh()

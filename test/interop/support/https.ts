@@ -21,6 +21,8 @@ export interface Wanted {
   /** PEM: a client certificate, leaf first. */
   readonly cert?: string
   readonly key?: string
+  /** The name that the server's certificate has to have; that of the URL by default. */
+  readonly servername?: string
   /** Of a Unix socket, which is plain HTTP. */
   readonly socketPath?: string
 }

@@ -17,7 +17,14 @@ interface Tool {
 const tools = {
   go: { name: 'Go 1.26', probe: ['go', 'version'], atLeast: [1, 26] },
   gcc: { name: 'gcc', probe: ['gcc', '--version'] },
+  git: { name: 'git', probe: ['git', '--version'] },
   flock: { name: 'flock', probe: ['flock', '--version'] },
+  buildah: { name: 'buildah', probe: ['scripts/debian-program.sh', 'buildah', 'buildah'] },
+  systemd: {
+    name: 'systemd-analyze 252',
+    probe: ['sh', '-c', '"$(scripts/debian-program.sh systemd-analyze systemd)" --version'],
+  },
+  mounts: { name: 'root with mounts of its own', probe: ['sh', '-c', 'test "$(id -u)" = 0 && unshare --mount true'] },
   chromium: { name: 'Chromium', probe: ['scripts/chromium.sh'] },
   x64: { name: 'Linux on x86-64', probe: ['sh', '-c', 'test "$(uname -sm)" = "Linux x86_64"'] },
   openssl: { name: 'OpenSSL 3.0', probe: ['openssl', 'version'], atLeast: [3, 0] },
@@ -26,6 +33,10 @@ const tools = {
     probe: ['python3', '-c', 'import ensurepip, platform, venv; print(platform.python_version())'],
     atLeast: [3, 11],
   },
+  java: { name: 'Java 17', probe: ['javac', '--version'], atLeast: [17, 0] },
+  maven: { name: 'Maven 3.8', probe: ['mvn', '--version'], atLeast: [3, 8] },
+  debian: { name: 'Debian with apt-get', probe: ['sh', '-c', 'command -v apt-get && command -v dpkg-deb'] },
+  rust: { name: 'Rust 1.88', probe: ['cargo', '--version'], atLeast: [1, 88] },
 } as const satisfies Record<string, Tool>
 
 /** By test file. */
@@ -33,6 +44,8 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/kubernetes.test.ts': ['go', 'flock'],
   'test/interop/go-spiffe.test.ts': ['go', 'flock'],
   'test/interop/examples.test.ts': ['go', 'python', 'flock', 'gcc'],
+  'test/interop/verify-jwt-svid.test.ts': ['go', 'python', 'java', 'maven', 'rust', 'flock', 'gcc'],
+  'test/interop/mtls-proxies.test.ts': ['debian', 'openssl', 'python', 'x64', 'flock'],
   'test/interop/python.test.ts': ['python', 'flock'],
   'test/interop/cloud-python.test.ts': ['python', 'flock'],
   'test/interop/moto.test.ts': ['python', 'flock'],
@@ -50,6 +63,10 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/openapi-fuzz.test.ts': ['python', 'flock'],
   'test/interop/telemetry.test.ts': ['go', 'python', 'flock'],
   'test/interop/package.test.ts': ['flock', 'x64'],
+  'test/interop/installed.test.ts': ['flock'],
+  'test/interop/release.test.ts': ['git'],
+  'test/interop/systemd.test.ts': ['systemd'],
+  'test/interop/image.test.ts': ['buildah', 'mounts'],
   'test/interop/spire-smoke.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-federation.test.ts': ['go', 'flock', 'gcc'],
   'test/interop/spire-bundle.test.ts': ['go', 'flock', 'gcc'],
