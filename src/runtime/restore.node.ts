@@ -77,6 +77,8 @@ export async function restoreStore(request: RestoreRequest): Promise<RestoreRepo
     await createFile(draft, createReadStream(request.backupFile), 0o600)
     const report = await settle(request, { ...config, store: { ...config.store, path: draft } }, facts)
     const { joinTokens } = markAsStore(draft, facts)
+    // Meanwhile somebody may have started a gateway there, as a supervisor does.
+    await requireEmpty(config)
     removeDatabase(path)
     await rename(draft, path)
     await syncFolderOf(path)

@@ -168,6 +168,24 @@ test('a running gateway, a store with something in it and a missing backup are l
   expect(readFileSync(database()).equals(bytes)).toBe(true)
 })
 
+test('a store that somebody begins during a restore is left as it is', async () => {
+  await backUp()
+  await gateway.close()
+  copyFileSync(database(), at('begun.db'))
+  removeStore()
+  const key = readFileSync(at('data/seal.key'), 'utf8').trim()
+  await gateway.writeConfig({ seal: { env: 'SEAL' } })
+  const env = {
+    get SEAL() {
+      copyFileSync(at('begun.db'), database())
+      return key
+    },
+  }
+  await expect(restore(true, { env })).rejects.toThrow('overwrites none')
+  expect(readFileSync(database()).equals(readFileSync(at('begun.db')))).toBe(true)
+  expect(existsSync(`${database()}.restoring`)).toBe(false)
+})
+
 test('a store that was never used gives way', async () => {
   await backUp()
   await gateway.close()
