@@ -38,23 +38,32 @@ function moduleOfNode(name: string): string {
 
 const serving = ['serve', 'dev']
 
-/** Leaves out the commands of the other bundle: `src/cli/main.ts` chooses the one that has what was asked for. */
-function onlyCommands(chosen: (name: string) => boolean): Plugin {
+/**
+ * Leaves out the commands of the other bundle: `src/cli/main.ts` chooses the one that has what was asked for.
+ *
+ * @param elsewhere The module in place of a command that is left out.
+ */
+function onlyCommands(chosen: (name: string) => boolean, elsewhere: (name: string) => string): Plugin {
   return {
     name: 'only-commands',
     setup({ onResolve, onLoad }) {
       onResolve({ filter: /^\.\/commands\// }, ({ path }) =>
-        chosen(basename(path, '.ts')) ? undefined : { path: 'elsewhere', namespace: 'elsewhere' },
+        chosen(basename(path, '.ts')) ? undefined : { path: basename(path, '.ts'), namespace: 'elsewhere' },
       )
-      onLoad({ filter: /.*/, namespace: 'elsewhere' }, () => ({
-        contents: "throw new Error('this command is in the other bundle')",
-      }))
+      onLoad({ filter: /.*/, namespace: 'elsewhere' }, ({ path }) => ({ contents: elsewhere(path) }))
+      onResolve({ filter: /.*/, namespace: 'elsewhere' }, ({ path }) => ({ path, external: true }))
       onResolve({ filter: /^\.\/serving\.ts$/ }, ({ kind }) =>
         kind === 'dynamic-import' ? { path: './serving.js', external: true } : undefined,
       )
     },
   }
 }
+
+/** For `completion`, which describes every command. Chunks have a folder beside that of the bundles. */
+const fromServing = (name: string) =>
+  `import { commands } from '../cli/serving.js'; export const { define } = await commands['${name}'].load()`
+
+const neverReached = () => "throw new Error('this command is in the other bundle')"
 
 /**
  * What is loaded late comes after all that `serve` starts with, so it is built as something that imports `serve`: else
@@ -115,12 +124,12 @@ const command = {
 const asked = await build({
   ...command,
   entryPoints: { 'cli/main': 'src/cli/main.ts' },
-  plugins: [nodeModulesAtOnce, onlyCommands((name) => !serving.includes(name))],
+  plugins: [nodeModulesAtOnce, onlyCommands((name) => !serving.includes(name), fromServing)],
 })
 const served = await build({
   ...command,
   entryPoints: { 'cli/serving': 'src/cli/serving.ts' },
-  plugins: [nodeModulesAtOnce, onlyCommands((name) => serving.includes(name)), lateAfterServe],
+  plugins: [nodeModulesAtOnce, onlyCommands((name) => serving.includes(name), neverReached), lateAfterServe],
 })
 requireLateLibraries(served.metafile)
 await writeAsAscii([asked.metafile, served.metafile])

@@ -72,7 +72,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 
 /** Signature by a key of the issuer, `iss`, `aud`, `exp`, `nbf`; then that the caller is a workload of our environment. */
 async function authenticate({ headers }: IncomingMessage): Promise<JWTPayload> {
-  const token = /^Bearer (\S+)$/.exec(headers.authorization ?? '')?.[1] ?? ''
+  const token = /^Bearer (\S+)$/.exec(headers.authorization ?? '')?.[1]
+  if (token === undefined) throw new errors.JWTInvalid('no bearer token')
   const { payload } = await jwtVerify(token, keys, {
     issuer,
     audience,

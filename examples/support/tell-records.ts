@@ -13,8 +13,9 @@ const isCredential = ({ operation }: KeptRecord) => operation.endsWith('_svid') 
 /** The first and the last ones where there are many. */
 export async function tellRecords(gateway: Gateway, narrator: Narrator): Promise<void> {
   const records = (await gateway.records()).filter(isCredential)
-  narrator.say(`Every credential is on record before it leaves, and so is every refusal. ${records.length} records were
-    kept; an operator reads them with "apostille records list":`)
+  narrator.say(`Every credential is on record before it leaves, and so is every refusal. There are ${records.length} of
+    credentials; an operator reads them with "apostille records list". PROOF BY is the authenticator in apostille.yaml that
+    took the proof:`)
   const rows = records.map(({ time, decision, operation, spiffe_id, authenticator }) => [
     time.slice(11, 19),
     decision,

@@ -114,9 +114,10 @@ export function formatMoment(time: Date, now: Date): string {
   return `${formatTime(time)} (${formatDistance(time, now)})`
 }
 
-/** `in 4m 58s`, `2d ago`. */
+/** `in 4m 58s`, `2d ago`, `now`. */
 export function formatDistance(time: Date, now: Date): string {
   const seconds = Math.round((time.getTime() - now.getTime()) / 1000)
+  if (seconds === 0) return 'now'
   return seconds < 0 ? `${formatSeconds(-seconds)} ago` : `in ${formatSeconds(seconds)}`
 }
 

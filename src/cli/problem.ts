@@ -33,7 +33,7 @@ export function problemError(status: number, body: unknown, asker: Asker): CliEr
 export function refusalHint(status: number, requestId: unknown, asker: Asker): string | undefined {
   if (status === 503 || status === 429 || status === 502) return 'Try again in a moment.'
   if (asker.who === 'operator' || status === 400) return undefined
-  const command = `records list --request-id ${String(requestId)}${configurationFlag(asker.caFile)}`
+  const command = `explain ${String(requestId)}${configurationFlag(asker.caFile)}`
   return `The operator finds the reason with: ${currentInvocation()} ${command}`
 }
 

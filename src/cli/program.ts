@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, type Option } from 'commander'
 import { packageVersion } from '../runtime/package-version.node.ts'
 import { CliError, usageError } from './cli-error.ts'
 import { currentInvocation } from './invocation.ts'
@@ -183,9 +183,32 @@ export async function createProgram(args: readonly string[], format: OutputForma
     const [first = '', second] = path.split(' ')
     const parent = second === undefined ? program : parentOf(program, parents, first)
     const command = parent.command(second ?? first).description(row.summary)
-    if (path === asked) (await row.load()).define(command)
+    if (path !== asked) continue
+    ;(await row.load()).define(command)
+    unsetEmptyVariables(command.options)
+    requireValues(args, command.options, path)
   }
   return program
+}
+
+/** Many a CI system sets what it has no value for to nothing. */
+function unsetEmptyVariables(options: readonly Option[]): void {
+  for (const { envVar } of options) if (envVar !== undefined && process.env[envVar] === '') delete process.env[envVar]
+}
+
+/** The library takes the next flag as the value of one that was given none, and then does not know what follows. */
+function requireValues(args: readonly string[], options: readonly Option[], path: string): void {
+  const end = args.indexOf('--')
+  const flags = end < 0 ? args : args.slice(0, end)
+  const longs = new Set(options.map(({ long }) => long))
+  for (const [at, word] of flags.entries()) {
+    const option = options.find(({ long, required }) => required && long === word)
+    if (option !== undefined && longs.has(flags[at + 1]))
+      throw usageError(
+        `${word} has no value, as ${flags[at + 1]} follows: give ${option.flags}`,
+        `See: ${currentInvocation()} ${path} --help`,
+      )
+  }
 }
 
 /** A group has its place where the first of its commands has. */

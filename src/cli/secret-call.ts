@@ -39,12 +39,30 @@ export async function openSecrets(command: Command, options: SecretOptions): Pro
   const isOperator =
     command.getOptionValueSource('config') === 'cli' && command.getOptionValueSource('server') === 'env'
   if (server === undefined || isOperator) return callAdmin(options)
-  const call = await openServerWithProof({ ...options, server })
+  const byVariable = command.getOptionValueSource('server') === 'env'
+  const told = (error: unknown) => Promise.reject(byVariable ? tellOperators(error) : error)
+  const open = await openServerWithProof({ ...options, server }).catch(told)
+  const call: typeof open = (request) => open(request).catch(told)
   return async <Answer>({ method, folder, path, query, body }: SecretRequest) => {
     const search = formatQuery({ ...query, spiffe_id: options.spiffeId })
     const text = await call({ method, path: `${targetOf(folder, path)}${search}`, ...(body !== undefined && { body }) })
     return (text === '' ? undefined : readJsonAnswer<Answer>(text)) as Answer
   }
+}
+
+/** Whoever set the variable for something else may be the operator, who needs no proof. */
+function tellOperators(error: unknown): unknown {
+  if (!(error instanceof CliError) || !['usage', 'not_entitled', 'proof_rejected'].includes(error.code)) return error
+  const { message, hint, code, requestId, exitCode } = error
+  const more =
+    'APOSTILLE_SERVER is set, so this asks as a workload. As the operator name the configuration: --config FILE'
+  return new CliError(message, {
+    code,
+    exitCode,
+    hint: hint === undefined ? more : `${hint}\n${more}`,
+    ...(requestId !== undefined && { requestId }),
+    cause: error,
+  })
 }
 
 async function callAdmin(options: SecretOptions): Promise<CallSecrets> {

@@ -38,7 +38,11 @@ export async function readSecretValues(words: readonly string[], json: string | 
 /** The message repeats nothing: it may be a value. */
 function splitPair(word: string): readonly [key: string, value: string] {
   const at = word.indexOf('=')
-  if (at < 1) throw usageError('a word is no key=value', 'Give key=- for standard input, key=@FILE, or key=value.')
+  if (at < 1)
+    throw usageError(
+      'one of the words behind the path is not key=value, and is not shown as it may be secret',
+      'Give key=- for standard input, key=@FILE, or key=value.',
+    )
   return [word.slice(0, at), word.slice(at + 1)]
 }
 

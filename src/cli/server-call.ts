@@ -167,7 +167,7 @@ export function connectionError(server: URL, caFile: string | undefined, cause: 
       `the certificate of ${where} is not vouched for by ${caFile ?? 'an authority that Node knows'}`,
       {
         code: 'server_certificate',
-        hint: "Name the gateway's CA with --ca-file FILE (APOSTILLE_CA_FILE): its trust bundle as PEM, which its operator has.",
+        hint: "Name the gateway's CA with --ca-file FILE (APOSTILLE_CA_FILE): its trust bundle as PEM, which its operator writes with: apostille bundle --out FILE",
         cause,
       },
     )

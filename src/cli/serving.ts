@@ -4,4 +4,4 @@
  *
  * @module
  */
-export { runProgram } from './program.ts'
+export { commands, runProgram } from './program.ts'

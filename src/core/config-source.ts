@@ -98,6 +98,7 @@ function syntaxProblems(errors: readonly SyntaxError[], text: string): readonly 
 function describeSyntaxError({ code, pos, message }: SyntaxError, text: string): string {
   if (message.startsWith('Maximum call stack')) return 'this is nested too deeply'
   if (code === 'MULTIPLE_DOCS') return 'a second document begins here: a configuration is one document'
+  if (code === 'TAB_AS_INDENT') return 'a tab can not indent in YAML: write spaces'
   if (code === 'DUPLICATE_KEY') return 'this key stands here for the second time'
   if (text.slice(0, pos[0]).endsWith('$')) return 'within { } or [ ] a text that holds ${ stands in quotes'
   const line = message.split('\n')[0] ?? ''

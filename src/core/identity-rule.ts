@@ -20,6 +20,7 @@ import {
   type Problem,
 } from './expression.ts'
 import { type PresetName, presetAttributes, presetValues, suggestPreset, tellingAttributes } from './oidc-presets.ts'
+import { findSimilarName } from './similar-name.ts'
 import { findPathTemplateProblem } from './spiffe-path.ts'
 import { compileTemplate, isLiteral, type Template } from './template.ts'
 
@@ -213,12 +214,16 @@ function digestRule({ from, when, spiffe_id }: RuleInput): string {
 
 function checkSource({ from }: RuleInput, { authenticators, trustDomain }: RuleContext, note: Report): void {
   const source = authenticators.get(from)
-  if (!source) note(['from'], `there is no authenticator ${from}: there are ${namesOf(authenticators)}`)
+  if (!source) note(['from'], `there is no authenticator ${from}: ${otherThan(from, [...authenticators.keys()])}`)
   else if (source.type === 'spiffe' && source.trustDomain === trustDomain)
     note(['from'], `${from} takes SVIDs of our own, which no rule maps to another: an X.509-SVID is renewed as it is`)
 }
 
-const namesOf = (authenticators: RuleContext['authenticators']) => [...authenticators.keys()].join(', ') || 'none'
+function otherThan(name: string, known: readonly string[]): string {
+  const similar = findSimilarName(name, known)
+  if (similar !== undefined) return `did you mean ${similar}?`
+  return known.length === 0 ? 'add it to authenticators' : `the authenticators are ${known.join(', ')}`
+}
 
 interface Compiler {
   readonly environment: ExpressionEnvironment

@@ -8,7 +8,7 @@
 export const refusals = {
   malformed_request: { status: 400, title: 'The request is malformed' },
   proof_rejected: { status: 401, title: 'The proof of identity was not accepted' },
-  not_entitled: { status: 403, title: 'No policy grants this credential' },
+  not_entitled: { status: 403, title: 'No rule or policy grants this' },
   not_found: { status: 404, title: 'There is nothing here' },
   method_not_allowed: { status: 405, title: 'This resource does not take that method' },
   conflict: { status: 409, title: 'The request does not fit the present state' },

@@ -40,7 +40,9 @@ export async function checkAuthenticators(
   const seen = await Promise.all(issuers.map((config) => lookAt(config, deps)))
   const skews = seen.flatMap(({ name, skewSeconds: seconds }) => (seconds === undefined ? [] : [{ name, seconds }]))
   if (seen.length === 0) return { check: skipCheck('authenticators', 'none has an issuer to ask'), skews }
-  const told = seen.map(({ name, keys }) => `${name} ${keys === undefined ? 'fails' : `${keys} keys`}`).join(', ')
+  const told = seen
+    .map(({ name, keys }) => `${name} ${keys === undefined ? 'fails' : `${keys} ${keys === 1 ? 'key' : 'keys'}`}`)
+    .join(', ')
   return {
     check: concludeCheck(
       'authenticators',

@@ -112,7 +112,9 @@ async function requireEmpty({ store: { path }, trustDomain }: ConfigurationInFil
   } finally {
     await store.close()
   }
-  throw new RestoreError(`there is a store at ${path}, and a restore overwrites none: move it away, with its seal key`)
+  throw new RestoreError(
+    `there is a store at ${path}, and a restore overwrites none: move it away, and leave the seal key of the backup in its place`,
+  )
 }
 
 /** Makes new authorities, and puts on record what was done. */

@@ -301,7 +301,7 @@ test.concurrent('a refusal says its code and the request id, and nothing else', 
   const { code, stdout, stderr } = await runCli(['credentials', 'unknown', '--format', 'env'], { env })
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr).toMatch(
-    /^error: No policy grants this credential \(not_entitled\)\nrequest id: 0123456789abcdef01234567\n/,
+    /^error: No rule or policy grants this \(not_entitled\)\nrequest id: 0123456789abcdef01234567\n/,
   )
   const json = await runCli(['credentials', 'unknown', '--output', 'json'], { env })
   expect(JSON.parse(json.stderr).error).toMatchObject({ code: 'not_entitled', request_id: '0123456789abcdef01234567' })

@@ -15,15 +15,16 @@ test.concurrent('from an empty folder, each printed command works as it is paste
   const env = { PATH: '/usr/local/bin:/usr/bin:/bin' }
   const dev = startCli(['dev', '--port', '0', '--log-format', 'text'], { cwd: folder.path, env })
   try {
-    await dev.until('stdout', /^curl .*\n/m)
+    await dev.until('stdout', /'; echo\n$/)
     const welcome = dev.stdout()
-    const commands = welcome.split('\n').filter((_, line, lines) => lines[line - 1]?.startsWith('# '))
+    const [variables, ...commands] = [...welcome.matchAll(/^# .*\n((?:.+\n)+)/gm)].map(([, command = '']) => command)
     expect(commands).toHaveLength(6)
     for (const command of commands.slice(0, 4)) expect(command).toContain(`node ${mainFile} `)
     expect(dev.stderr()).not.toContain('WARN')
 
     const answers: string[] = []
-    for (const command of commands) answers.push((await run('sh', ['-c', command], { cwd: '/', env })).stdout)
+    for (const command of commands)
+      answers.push((await run('sh', ['-c', `${variables}${command}`], { cwd: '/', env })).stdout)
     const [identities, jwt, x509, records, keys, plain] = answers
     expect(identities).toContain('spiffe://dev.local/dev/demo')
     expect(jwt).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/)

@@ -157,6 +157,12 @@ describe('a workload with its proof', () => {
     const variables = { APOSTILLE_SERVER: gateway.url, APOSTILLE_CA_FILE: gateway.caFile }
     const asked = await runCli(['kv', 'get', 'payments/db'], { env: variables })
     expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining('there is no proof') })
+    expect(asked.stderr).toMatch(/\nAPOSTILLE_SERVER is set, so this asks as a workload\. .*--config FILE\n$/)
+    const tokenFile = gateway.folder.file('token')
+    writeFileSync(tokenFile, await gateway.makeToken('--name', 'writer'))
+    const refused = await runCli(['kv', 'get', 'payments/db', '--token-file', tokenFile], { env: variables })
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('as a workload') })
+    expect(refused.stderr).toMatch(/request id: [0-9a-f]{24}\n/)
     const operator = await runCli(['kv', 'get', 'payments/db', '--field', 'user', '--config', gateway.config], {
       env: variables,
     })
@@ -167,8 +173,8 @@ describe('a workload with its proof', () => {
 describe('is used wrongly', () => {
   test.each<[string, readonly string[], string]>([
     ['without data', ['put', 'a'], 'there is no data'],
-    ['with a word that is no pair', ['put', 'a', planted], 'a word is no key=value'],
-    ['with an empty key', ['put', 'a', `=${planted}`], 'a word is no key=value'],
+    ['with a word that is no pair', ['put', 'a', planted], 'behind the path is not key=value'],
+    ['with an empty key', ['put', 'a', `=${planted}`], 'behind the path is not key=value'],
     ['with a key twice', ['put', 'a', 'b=1', 'b=2'], 'b is given twice'],
     ['with two values from standard input', ['put', 'a', 'b=-', 'c=-'], 'only one value'],
     ['with pairs beside a document', ['put', 'a', 'b=1', '--json', '-'], '--json holds all'],

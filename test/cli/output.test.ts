@@ -46,6 +46,7 @@ test.each([
 test.each([
   ['2026-11-23T02:05:02.000Z', '2026-11-23 02:05:02Z (in 4m 58s)'],
   ['2026-11-23T02:00:00.000Z', '2026-11-23 02:00:00Z (4s ago)'],
+  ['2026-11-23T02:00:03.900Z', '2026-11-23 02:00:03Z (now)'],
 ])('a moment says how far it is', (time, expected) => {
   expect(formatMoment(new Date(time), new Date('2026-11-23T02:00:04Z'))).toBe(expected)
 })

@@ -22,6 +22,7 @@ async function parse(args: readonly string[]): Promise<RunResult> {
 
 afterEach(() => {
   vi.restoreAllMocks()
+  vi.unstubAllEnvs()
   process.exitCode = undefined
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error')
 })
@@ -52,6 +53,27 @@ test.each(['svid x509', 'records list', 'serve'])('help %s is the help of that c
 
 test('help alone is the help of the program', async () => {
   expect(await parse(['help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('Start with:') })
+})
+
+test('a flag that another follows in place of its value is told as such', async () => {
+  const { code, stderr } = await parse(['svid', 'x509', '--watch', '--out', 'id'])
+  expect(code).toBe(2)
+  expect(stderr).toContain('--watch has no value, as --out follows: give --watch <dir>\nSee: ')
+  expect(stderr).toContain(' svid x509 --help')
+})
+
+test('what exec runs has flags of its own', async () => {
+  const { stderr } = await parse(['exec', '--server', 'https://localhost:1', '--', 'x', '--target', '--server'])
+  expect(stderr).not.toContain('has no value')
+})
+
+test('a variable that is empty counts as one that is not set', async () => {
+  vi.stubEnv('APOSTILLE_CA_FILE', '').stubEnv('APOSTILLE_TOKEN_FILE', '').stubEnv('APOSTILLE_SERVER', '')
+  const { code, stderr } = await parse(['identities'])
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: expect.stringContaining('--server is missing: give --server <url> or APOSTILLE_SERVER'),
+  })
 })
 
 /** Each flag of a help text with its description on one line, without --help. */

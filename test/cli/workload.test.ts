@@ -130,7 +130,7 @@ test.concurrent('a refused proof says where the operator finds the reason', asyn
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   const requestId = /^request id: ([0-9a-f]{24})$/m.exec(stderr)?.[1]
   expect(stderr).toContain('error: The proof of identity was not accepted (proof_rejected)\n')
-  expect(stderr).toContain(`records list --request-id ${requestId} --config ${gateway.config}\n`)
+  expect(stderr).toContain(`explain ${requestId} --config ${gateway.config}\n`)
   const record = await runCli(['records', 'list', '--config', gateway.config, '--request-id', requestId ?? ''])
   expect(record.stdout).toMatch(/^reason +\S/m)
   const json = await runCli([...args, '--output', 'json'], { env })

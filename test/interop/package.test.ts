@@ -8,10 +8,11 @@ import { Ajv } from 'ajv'
 import formats from 'ajv-formats'
 import { build, type Plugin } from 'esbuild'
 import { beforeAll, expect, test } from 'vitest'
+import { shells } from '../../src/cli/completion-scripts.ts'
 import { formatJwk } from '../../src/protocol/jwk.ts'
 import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 import { formatTrustBundle } from '../../src/protocol/trust-bundle.ts'
-import { freePort } from '../cli/run-cli.ts'
+import { freePort, mainFile } from '../cli/run-cli.ts'
 import { makeTestKey } from '../support/certificate-authority.ts'
 import { ecSigner, signToken } from '../support/raw-token.ts'
 import type { Given } from './runtimes/everywhere.ts'
@@ -58,6 +59,13 @@ test('it holds what is shipped and nothing else, in bounds', () => {
   // Seen: 1.8 MB and 8.0 MB.
   expect(packed.size).toBeLessThan(2_000_000)
   expect(packed.unpackedSize).toBeLessThan(9_000_000)
+})
+
+test.each(shells)('its completion for %s has the commands of both bundles', async (shell) => {
+  const main = join(folder, 'node_modules/apostille/dist/cli/main.js')
+  const script = await runOk(process.execPath, [main, 'completion', shell])
+  expect(script).toBe(await runOk(process.execPath, [mainFile, 'completion', shell]))
+  expect(script).toContain('serve')
 })
 
 test('each export has its code and its types, and whoever installs it installs nothing else', async () => {

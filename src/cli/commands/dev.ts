@@ -19,7 +19,7 @@ interface DevOptions extends OutputOptions, LogFlags {
   readonly port?: number
 }
 
-/** What can be tried; each command works as it is pasted. */
+/** What can be tried. The first sets the variables that the others read; each works as it is pasted. */
 interface Trial {
   readonly title: string
   readonly command: string
@@ -72,21 +72,32 @@ function endpoints({ url }: DevServer) {
 
 function trials({ url, files }: DevServer): readonly Trial[] {
   const program = currentInvocation()
-  const server = `--server ${url} --ca-file ${quote(files.ca)}`
-  const proof = `${server} --token-file ${quote(files.token)}`
-  const svid = join(files.folder, 'svid')
+  const variables = {
+    APOSTILLE_SERVER: url,
+    APOSTILLE_CA_FILE: files.ca,
+    APOSTILLE_TOKEN_FILE: files.token,
+    APOSTILLE_CONFIG: files.config,
+  }
   return [
-    { title: 'Which identities does the token have?', command: `${program} identities ${proof}` },
-    { title: 'Get a JWT-SVID', command: `${program} svid jwt --audience demo ${proof}` },
-    { title: 'Get an X.509-SVID', command: `${program} svid x509 --out ${quote(svid)} ${proof}` },
     {
-      title: 'What was asked, and what was decided?',
-      command: `${program} records list --config ${quote(files.config)}`,
+      title: 'First: where the gateway is, who vouches for its certificate, what proves who you are, and for operators',
+      command: Object.entries(variables)
+        .map(([name, value]) => `export ${name}=${quote(value)}`)
+        .join('\n'),
     },
-    { title: 'The keys that verify the tokens', command: `curl -sS --cacert ${quote(files.ca)} ${url}/keys; echo` },
+    { title: 'Which identities does the token have?', command: `${program} identities` },
+    { title: 'Get a JWT-SVID', command: `${program} svid jwt --audience demo` },
+    { title: 'Get an X.509-SVID', command: `${program} svid x509 --out ${quote(join(files.folder, 'svid'))}` },
+    { title: 'What was asked, and what was decided?', command: `${program} records list` },
+    {
+      title: 'The keys that verify the tokens',
+      command: 'curl -sS --cacert "$APOSTILLE_CA_FILE" "$APOSTILLE_SERVER/keys"; echo',
+    },
     {
       title: 'A JWT-SVID, over HTTP alone',
-      command: `curl -sS --cacert ${quote(files.ca)} -H "Authorization: Bearer $(cat ${quote(files.token)})" -H 'Content-Type: application/json' -d '{"audience":["demo"]}' ${url}/v1/svid/jwt; echo`,
+      command: `curl -sS --cacert "$APOSTILLE_CA_FILE" "$APOSTILLE_SERVER/v1/svid/jwt" \\
+    -H "Authorization: Bearer $(cat "$APOSTILLE_TOKEN_FILE")" \\
+    -H 'Content-Type: application/json' -d '{"audience":["demo"]}'; echo`,
     },
   ]
 }
@@ -121,7 +132,7 @@ function formatWelcome(server: DevServer): string {
       ['token', `${files.token} (a join token, expires ${formatMoment(tokenExpiresAt, new Date())})`],
     ]),
     '',
-    'Try these in another terminal. Stop with Ctrl-C.',
+    'Paste these into another terminal. Stop with Ctrl-C.',
     ...trials(server).flatMap(({ title, command }) => ['', dim(`# ${title}`), command]),
     '',
   ].join('\n')

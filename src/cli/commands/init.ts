@@ -197,9 +197,9 @@ async function create(file: string, text: string): Promise<void> {
 function nextSteps(file: string, sources: readonly StarterName[], answers: StarterAnswers): readonly string[] {
   const flag = resolve(file) === resolve('apostille.yaml') ? '' : ` --config ${quote(file)}`
   return [
-    ...sources.map((name) => (starterSources[name] as StarterSource).next(answers)),
     `look at it, and check it: \`apostille check${flag}\``,
     `start it: \`apostille serve${flag}\``,
+    ...sources.map((name) => (starterSources[name] as StarterSource).next(answers)),
     `see that the world around it fits: \`apostille doctor${flag}\``,
   ].map(asTyped)
 }

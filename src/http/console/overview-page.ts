@@ -51,7 +51,7 @@ ${table('What needs attention', columns, findingsOf(overview), 'Nothing.')}`
 
 const columns = [
   { title: 'What', cell: ({ kind, what }: Finding) => status(kind, what) },
-  { title: 'What to do', cell: ({ remedy }: Finding) => remedy },
+  { title: 'Why, and what to do', cell: ({ remedy }: Finding) => remedy },
 ]
 
 function findingsOf({ problem, configurationRefused, config, authorities, peers }: Overview): readonly Finding[] {

@@ -43,13 +43,15 @@ caption { text-align: left; font-size: 1.125rem; font-weight: 700; padding: 0 0 
 th, td { text-align: left; vertical-align: top; padding: .375rem .75rem .375rem 0; border-bottom: 1px solid var(--line); }
 thead th { color: var(--soft); font-size: .875rem; font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 600; }
-.number { text-align: right; }
+.number { text-align: right; white-space: nowrap; }
 td code, th code { overflow-wrap: normal; }
 td.wide, .wide { min-width: 16rem; }
 form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; padding: .75rem; background: var(--tint); border: 1px solid var(--line); border-radius: .25rem; }
 label { display: grid; gap: .125rem; font-size: .875rem; color: var(--soft); min-width: 0; }
 input, select, button { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--soft); border-radius: .25rem; padding: .25rem .5rem; max-width: 100%; }
+input, select { height: 2.125rem; }
 button { cursor: pointer; }
+@media (max-width: 30rem) { form label { flex: 1 1 100%; } }
 svg { display: block; width: 100%; height: auto; min-width: 40rem; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 svg .axis { stroke: var(--line); } svg .now { stroke: var(--bad); stroke-width: 2; } svg .soft { fill: var(--soft); }
