@@ -26,24 +26,43 @@ const modulesOfNode: Plugin = {
   },
 }
 
-/** Transports of the clouds' libraries that are never used, as their requests are sent by ours. */
-const noTransports: Plugin = {
-  name: 'no-transports',
+/**
+ * What the clouds' libraries bring along and is never called here: transports, as their requests are sent by ours; the
+ * search for credentials, as they are always given; what asks a browser which one it is, or opens one.
+ */
+const absentLibraries: Readonly<Record<string, string>> = {
+  'https-proxy-agent': 'export const HttpsProxyAgent = undefined',
+  'http-proxy-agent': 'export const HttpProxyAgent = undefined',
+  'node-fetch': 'export default undefined',
+  '@aws-sdk/credential-provider-node':
+    "export const defaultProvider = () => () => Promise.reject(new Error('no credentials were given'))",
+  bowser: 'export const parse = () => undefined',
+  open: 'export default undefined',
+}
+
+const withoutLibraries: Plugin = {
+  name: 'without-libraries',
   setup({ onResolve, onLoad }) {
-    const filter = /^(?:https?-proxy-agent|node-fetch)$/
-    onResolve({ filter }, ({ path }) => ({ path, namespace: 'no-transport' }))
-    onLoad({ filter: /.*/, namespace: 'no-transport' }, () => ({
-      contents: 'export default undefined; export const HttpsProxyAgent = undefined, HttpProxyAgent = undefined',
-    }))
+    const filter = new RegExp(`^(?:${Object.keys(absentLibraries).join('|')})$`)
+    onResolve({ filter }, ({ path }) => ({ path, namespace: 'absent' }))
+    onLoad({ filter: /.*/, namespace: 'absent' }, ({ path }) => ({ contents: absentLibraries[path] ?? '' }))
   },
 }
 
 /**
  * Parts of libraries that no request needs and that nothing else leaves out: zod ties to each schema what makes a JSON
- * Schema of it, and yaml to each node what writes it. Their functions are there, and throw.
+ * Schema of it, and yaml to each node what writes it, and to each document the types of YAML 1.1, of which ours may use
+ * none. Their functions are there, and throw.
  */
-const unusedParts =
-  /zod\/v4\/core\/(?:to-json-schema|json-schema-processors)\.js$|yaml\/browser\/dist\/stringify\/(?:foldFlowLines|stringify(?:Collection|Document|Pair|String)?)\.js$/
+const unusedParts = new RegExp(
+  [
+    'zod/v4/core/(?:to-json-schema|json-schema-processors)',
+    'yaml/browser/dist/stringify/(?:foldFlowLines|stringify(?:Collection|Document|Pair|String)?)',
+    'yaml/browser/dist/schema/yaml-1\\.1/(?:binary|bool|float|int|omap|pairs|schema|set|timestamp)',
+  ]
+    .map((part) => `${part}\\.js$`)
+    .join('|'),
+)
 
 const noUnusedParts: Plugin = {
   name: 'no-unused-parts',
@@ -73,7 +92,7 @@ const options = {
   conditions: ['workerd', 'worker', 'import'],
   target: 'es2024',
   external: ['cloudflare:*'],
-  plugins: [modulesOfNode, noTransports, noUnusedParts],
+  plugins: [modulesOfNode, withoutLibraries, noUnusedParts],
   chunkNames: 'chunks/[name]-[hash]',
   minify: true,
   legalComments: 'none',

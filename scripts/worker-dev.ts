@@ -8,9 +8,10 @@
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
+import type { Configuration } from '../src/core/config.ts'
 import { formatListenAddress } from '../src/core/listen-address.ts'
 import { sealKeyBinding } from '../src/runtime/bindings.worker.ts'
 import { loadConfiguration } from '../src/runtime/configuration.node.ts'
@@ -30,8 +31,7 @@ async function main(): Promise<void> {
   const configFile = process.env['APOSTILLE_CONFIG'] ?? 'apostille.yaml'
   const { variables, secrets } = await readBindings(configFile)
   const config = await loadConfiguration(configFile)
-  // Beside the store of `serve`, which has another form.
-  const keptIn = config.store.kind === 'sqlite' ? `${config.store.path}.worker` : resolve('apostille.db.worker')
+  const keptIn = folderBeside(config.store)
   const sealKey = await readSealKey({ seal: config.seal, env: process.env, storeIsEmpty: !existsSync(keptIn) })
   const { modules } = await buildWorker()
   const worker = await startLocalWorker({
@@ -55,6 +55,12 @@ async function main(): Promise<void> {
     await admin.close(0)
     await worker.close()
   }
+}
+
+/** Beside the store of `serve`, which has another form. Stores that no Worker has were refused with the bindings. */
+function folderBeside(store: Configuration['store']): string {
+  if (store.kind !== 'sqlite') throw new Error(`a Worker keeps nothing in ${store.kind}`)
+  return `${store.path}.worker`
 }
 
 async function serveAdministration(worker: LocalWorker, address: Parameters<typeof listen>[0]['address']) {

@@ -22,11 +22,14 @@ export function renderMarkdown({ tokens }: MarkdownPage, hrefOf: (link: string) 
       return `<pre tabindex="0"><code>${highlight(text, language)}</code></pre>\n`
     },
     table(token) {
-      const cells = (row: typeof token.header, element: string) =>
-        `<tr>${row.map((cell) => `<${element}>${this.parser.parseInline(cell.tokens)}</${element}>`).join('')}</tr>`
+      const cells = (row: typeof token.header, element: 'th' | 'td') =>
+        `<tr>${row.map((cell) => formatCell(cell.text === '' ? 'td' : element, this.parser.parseInline(cell.tokens))).join('')}</tr>`
       const head = token.header.some(({ text }) => text !== '') ? `<thead>${cells(token.header, 'th')}</thead>` : ''
       const rows = token.rows.map((row) => cells(row, 'td')).join('\n')
       return `<div class="scroll" tabindex="0"><table>${head}<tbody>\n${rows}\n</tbody></table></div>\n`
+    },
+    codespan({ text }) {
+      return `<code>${breakable(escapeHtml(text))}</code>`
     },
     link({ href, tokens }) {
       const text = this.parser.parseInline(tokens)
@@ -37,4 +40,13 @@ export function renderMarkdown({ tokens }: MarkdownPage, hrefOf: (link: string) 
     },
   }
   return new Marked({ renderer }).parser(tokens)
+}
+
+function formatCell(element: 'th' | 'td', html: string): string {
+  return `<${element}>${html}</${element}>`
+}
+
+/** Long names may go on in the next line where a part of them ends. */
+function breakable(html: string): string {
+  return html.replace(/(?<=\w[._/-])(?=\w)/g, '<wbr>')
 }

@@ -119,7 +119,7 @@ function readSession(session: string): readonly Step[] {
   }))
 }
 
-const anId = /\b(?:[0-9a-f]{16,64}|[\w-]{43})\b/g
+const anId = /(?<![\w-])(?:[0-9a-f]{16,64}|[\w-]{43})(?![\w-])/g
 const aTime = /\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z/g
 const aDuration = /\b\d+(?:d|h|m|s| s)\b(?: \d+[hms]\b)?/g
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { text as readStream } from 'node:stream/consumers'
 import { type FileContent, type Replacement, replaceFile, replaceFiles } from '../runtime/replace-file.node.ts'
 import { CliError } from './cli-error.ts'
@@ -31,7 +32,27 @@ export async function writeFilesWhole(folder: string, files: readonly Replacemen
 
 /** @throws {CliError} `file` */
 export async function makeFolder(path: string): Promise<void> {
-  await translateFileError(path, () => mkdir(path, { recursive: true }))
+  await translateFileError(path, () => makeFolders(path))
+}
+
+/** Node's own `recursive` never ends below a folder that is there and takes none, such as `/proc`. */
+async function makeFolders(path: string): Promise<void> {
+  if (await isFolder(path)) return
+  const parent = dirname(path)
+  if (parent !== path) await makeFolders(parent)
+  try {
+    await mkdir(path)
+  } catch (error) {
+    // Somebody else may have been faster.
+    if (!(await isFolder(path))) throw error
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
 }
 
 /** @throws {CliError} `file` for what the file system says */

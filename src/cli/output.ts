@@ -92,7 +92,7 @@ function cut(cell: string, width: number): string {
 export function formatFields(fields: readonly (readonly [name: string, value: string | undefined])[]): string {
   const shown = fields.filter((field): field is readonly [string, string] => field[1] !== undefined)
   const width = Math.max(...shown.map(([name]) => name.length))
-  return shown.map(([name, value]) => `${name.padEnd(width)}  ${oneLine(value)}`.trimEnd()).join('\n')
+  return shown.map(([name, value]) => `${oneLine(name).padEnd(width)}  ${oneLine(value)}`.trimEnd()).join('\n')
 }
 
 /** What a caller wrote into a name or a path must not move a terminal's cursor. */

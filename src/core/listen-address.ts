@@ -35,7 +35,7 @@ export function isLocal(address: ListenAddress): boolean {
 }
 
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+  return host === 'localhost' || host === '::1' || (host.startsWith('127.') && parseAddress(host) !== undefined)
 }
 
 export const addressField = protocolField(parseListenAddress, 'an address')

@@ -124,7 +124,7 @@ export function createOperator(deps: OperatorDeps) {
 
     /** Also ends the renewal of what the token started. @throws {Refusal} `not_found` */
     async revokeJoinToken(requestId: string, id: string): Promise<StoredJoinToken> {
-      const revoked = await deps.store.revokeJoinToken(id, deps.now())
+      const revoked = joinTokenId.test(id) && (await deps.store.revokeJoinToken(id, deps.now()))
       const stored = revoked ? await deps.store.readJoinToken(id) : undefined
       if (stored === undefined)
         throw new Refusal('not_found', 'no such join token', { detail: 'no join token has that id' })
@@ -133,6 +133,9 @@ export function createOperator(deps: OperatorDeps) {
     },
   }
 }
+
+/** What cannot be an id is not looked for, as stores differ in what they take. */
+const joinTokenId = /^[ -~]{1,128}$/
 
 /** @throws {Refusal} `malformed_request` */
 function requireJoinTokens({ authenticators }: Configuration, name: string): void {

@@ -64,21 +64,21 @@ export interface IssuedDocument {
 /** Room for what callers write into their own refusals, in UTF-16 units of each text. */
 const maxCallerText = 256
 
-/** The entry with every text of `attributes` and `details` cut to 256 characters, the last of them `…` where it was. */
-export function shortenTexts(entry: RecordEntry): RecordEntry {
+/** The entry with every text of `attributes` and `details` cut to so many characters, the last of them `…` where it was. */
+export function shortenTexts(entry: RecordEntry, maxText = maxCallerText): RecordEntry {
   const { attributes, details } = entry
   return {
     ...entry,
-    ...(attributes && { attributes: shortened(attributes) as Readonly<Record<string, unknown>> }),
-    ...(details && { details: shortened(details) as Readonly<Record<string, unknown>> }),
+    ...(attributes && { attributes: shortened(attributes, maxText) as Readonly<Record<string, unknown>> }),
+    ...(details && { details: shortened(details, maxText) as Readonly<Record<string, unknown>> }),
   }
 }
 
-function shortened(value: unknown): unknown {
-  if (typeof value === 'string') return value.length > maxCallerText ? `${value.slice(0, maxCallerText - 1)}…` : value
+function shortened(value: unknown, maxText: number): unknown {
+  if (typeof value === 'string') return value.length > maxText ? `${value.slice(0, maxText - 1)}…` : value
   if (typeof value !== 'object' || value === null || value instanceof Date) return value
-  if (Array.isArray(value)) return value.map(shortened)
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shortened(member)]))
+  if (Array.isArray(value)) return value.map((item) => shortened(item, maxText))
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shortened(member, maxText)]))
 }
 
 /** A record as it is stored and shown. */

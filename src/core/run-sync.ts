@@ -6,15 +6,17 @@
  *
  * @module
  */
+import { Buffer } from 'node:buffer'
 import { compareSync, type SyncProblem, type SyncVisitor, type WriteStep } from './compare-sync.ts'
 import { type CallDeps, createDestinationCalls, type DestinationCalls } from './destination-calls.ts'
-import type { RecordEntry } from './record.ts'
+import { type RecordEntry, shortenTexts } from './record.ts'
 import type { RefusalCode } from './refusal.ts'
 import {
   DestinationError,
   type DestinationErrorKind,
   type PushOutcome,
   type SecretDestination,
+  type SecretValue,
 } from './secret-destination.ts'
 import type { SecretSource } from './secret-source.ts'
 import type { Sync, SyncDestination } from './sync.ts'
@@ -163,7 +165,7 @@ function createApplier(input: ApplyInput, calls: DestinationCalls, tally: Tally)
         const { outcome, id, version, requestId } = pushed
         return entryOf('sync.pushed', {
           ...facts.details,
-          ...removeAbsent({ outcome, id, destination_version: version, cloud_request_id: requestId }),
+          ...withoutValue({ outcome, id, destination_version: version, cloud_request_id: requestId }, step.push.value),
         })
       })
     },
@@ -208,17 +210,27 @@ function removeAbsent(details: Details): Details {
   return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined))
 }
 
+/** What the destination answers to a write, without what repeats the value that it was given. */
+function withoutValue(answered: Details, value: SecretValue): Details {
+  const bytes = Buffer.from(value as string)
+  const spellings = [bytes.toString(), bytes.toString('base64')]
+  const repeats = (text: unknown) =>
+    typeof text === 'string' && spellings.some((spelling) => spelling.length >= 8 && text.includes(spelling))
+  return Object.fromEntries(Object.entries(answered).filter(([, text]) => text !== undefined && !repeats(text)))
+}
+
 type EntryOf = (operation: string, details: Details) => RecordEntry
+
+/** Above all that clouds call secrets: what else a destination answers does not fill the records. */
+const maxAnsweredText = 2048
 
 function createEntries({ sync, destination, lease, base, now }: ApplyInput): EntryOf {
   const common = { sync: sync.name, destination: destination.name, fence: lease.fence }
-  return (operation, details) => ({
-    ...base,
-    time: now(),
-    operation,
-    decision: 'granted',
-    details: { ...common, ...details },
-  })
+  return (operation, details) =>
+    shortenTexts(
+      { ...base, time: now(), operation, decision: 'granted', details: { ...common, ...details } },
+      maxAnsweredText,
+    )
 }
 
 const codes: Partial<Record<DestinationErrorKind, RefusalCode>> = {

@@ -115,6 +115,17 @@ function compileSync(name: string, document: SyncDocument, template: NameTemplat
   }
 }
 
+/** Those that syncs read, by name, besides our own store. */
+export function sourcesOf(syncs: SyncSet): ReadonlyMap<string, SourceDocument> {
+  const used = [...syncs.values()]
+  return new Map(used.flatMap(({ document, source }) => (source ? [[document.source, source] as const] : [])))
+}
+
+/** Those that syncs write to, by name. */
+export function destinationsOf(syncs: SyncSet): ReadonlyMap<string, DestinationDocument> {
+  return new Map([...syncs.values()].flatMap((sync) => sync.destinations.map(({ name, document }) => [name, document])))
+}
+
 /** What its tokens say as `sub`, unless the target acts as another. */
 export function syncId(trustDomain: TrustDomain, name: string): SpiffeId {
   return buildSpiffeId(trustDomain, `/apostille/sync/${name}`)

@@ -50,6 +50,8 @@ export interface ApplyRequest extends SyncRequest {
 export interface Syncs {
   /** Begins what is due and does not wait for it. */
   readonly tick: () => void
+  /** Settles when nothing runs any more that ran when this was called. */
+  readonly idle: () => Promise<void>
   /** @throws {Refusal} `store_unavailable` */
   readonly list: () => Promise<readonly SyncReport[]>
   /** @throws {Refusal} `not_found`, `store_unavailable` */
@@ -165,6 +167,7 @@ export function createSyncs(deps: SyncsDeps): Syncs {
 
   return {
     tick,
+    idle: async () => void (await Promise.all(underWay.values())),
     list: () => Promise.all([...current().values()].map(reportOf)),
     show: async (name) => reportOf(find(name)),
     async plan(request, emit) {

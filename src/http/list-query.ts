@@ -6,9 +6,12 @@
 import * as z from 'zod'
 import { malformed } from './body.ts'
 
+/** Where an answer before ended. Names in lists are ASCII, and PostgreSQL takes no NUL. */
+export const positionField = z.string().regex(/^[ -~]+$/, { error: 'expected the `next` of an answer before' })
+
 export const listQuery = {
   limit: z.coerce.number().int().min(1).max(1000).default(100),
-  after: z.string().min(1).max(256).optional(),
+  after: positionField.max(256).optional(),
 }
 
 /** @throws {Refusal} `malformed_request` */

@@ -11,10 +11,10 @@ import type { Gateway } from '../core/gateway.ts'
 import { createOperator, type OperatorDeps } from '../core/operator.ts'
 import type { Records } from '../core/records.ts'
 import type { Store } from '../core/store.ts'
+import type { Syncs } from '../core/syncs.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { createAdminApp, type ReloadOutcome } from '../http/admin-app.ts'
 import { describeGateway } from './gateway-status.ts'
-import { createNoSyncs, noSyncs } from './no-syncs.ts'
 import { createWorkerSeal, workerBackups } from './worker-limits.ts'
 
 export interface AdministrationDeps extends OperatorDeps {
@@ -24,6 +24,7 @@ export interface AdministrationDeps extends OperatorDeps {
   readonly authorities: Authorities
   readonly federation: Federation
   readonly records: Records
+  readonly syncs: Syncs
   readonly sealKey: Uint8Array
   readonly telemetry: Telemetry
   readonly newRequestId: () => string
@@ -34,7 +35,6 @@ export function createAdministration(deps: AdministrationDeps): (request: Reques
   const app = createAdminApp({
     ...deps,
     operator: createOperator(deps),
-    syncs: createNoSyncs(deps.configured, noSyncs),
     explainer: createExplainer(deps),
     seal,
     backups: workerBackups,

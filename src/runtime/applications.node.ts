@@ -55,12 +55,17 @@ const honoOptions = { overrideGlobalObjects: false, hostname: 'localhost' }
 
 /** What fails before the application sees it: a target or a `Host` that is no part of a URL. */
 function answerUnreadable(error: unknown, requestId: string): Response {
-  const unreadable = error instanceof RequestError
+  const unreadable = error instanceof RequestError || isInvalidUrl(error)
   const refusal = unreadable
     ? new Refusal('malformed_request', 'the request target or its Host is no part of a URL', { cause: error })
     : refusalOf(error)
   const { status, headers, body } = problemAnswer(refusal, requestId)
   return new Response(body, { status, headers: { ...headers, 'x-request-id': requestId } })
+}
+
+/** The adapter lets names pass that no URL takes, such as `127.999.1.1`: whoever reads the URL finds out. */
+function isInvalidUrl(error: unknown): boolean {
+  return error instanceof TypeError && 'code' in error && error.code === 'ERR_INVALID_URL'
 }
 
 /** What the adapter between Node and Hono hands on. */

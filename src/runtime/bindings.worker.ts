@@ -7,6 +7,7 @@
 import { parseSealKey } from '../adapters/keys/sealed.ts'
 import type { FileReader } from '../adapters/watched-file.ts'
 import { type Configuration, ConfigurationError, type Diagnostic, parseConfiguration } from '../core/config.ts'
+import { sourcesOf } from '../core/sync.ts'
 import { DocumentError } from './document-error.ts'
 import { createLocator, namedFiles } from './named-files.ts'
 
@@ -144,6 +145,11 @@ function findProblems(config: Configuration, document: string, files: Files): re
         ),
       ]
     : []
+  const folders = [...sourcesOf(config.syncs)].flatMap(([name, { type }]) =>
+    type === 'directory'
+      ? [locate(['sources', name], 'a Worker has no folders: let the secrets come from kv or vault')]
+      : [],
+  )
   const store =
     config.store.kind === 'postgres'
       ? [
@@ -153,5 +159,7 @@ function findProblems(config: Configuration, document: string, files: Files): re
           ),
         ]
       : []
-  return [...found, ...endpoints, ...listener, ...store].sort((a, b) => a.line - b.line || a.column - b.column)
+  return [...found, ...endpoints, ...listener, ...folders, ...store].sort(
+    (a, b) => a.line - b.line || a.column - b.column,
+  )
 }

@@ -24,6 +24,7 @@ import { createRecords } from '../core/records.ts'
 import { createRefusalLimiter } from '../core/refusal-limiter.ts'
 import { createSecretChanges } from '../core/secret-changes.ts'
 import type { Store } from '../core/store.ts'
+import type { Syncs } from '../core/syncs.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { formatHex } from '../protocol/encoding.ts'
 import { type Bindings, type BoundConfiguration, readSealKey } from './bindings.worker.ts'
@@ -31,17 +32,17 @@ import { type ConfigurationHolder, createConfigurationHolder } from './configura
 import { keepCountedRefusals } from './counted-refusals.ts'
 import { createDueTasks, type DueTask, type DueTasks } from './due-tasks.ts'
 import { startFederation } from './federation.ts'
-import { noSyncs } from './no-syncs.ts'
 import { createPublicApp } from './public-app.worker.ts'
 import { createRandomPool } from './random-pool.ts'
 import { ringPlans } from './ring-plans.ts'
+import { createWorkerSyncs } from './sync.worker.ts'
 
 export interface WorkerGateway {
   /** The public API. */
   readonly answer: (request: Request) => Promise<Response>
   /** The admin API: whoever may call this is an operator. */
   readonly administer: (request: Request) => Promise<Response>
-  /** What has to be done every minute, whether requests come or not. */
+  /** What has to be done every minute, whether requests come or not. Settles when the syncs that it set off have ended. */
   readonly tick: () => Promise<void>
 }
 
@@ -93,18 +94,18 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
     ...openConfiguration(parts, federation),
     ...cloudPorts(sources),
   }
+  const syncs = createWorkerSyncs({ ...shared, connect: createConnectUpstream(sources) })
   const gateway = createGateway({
     ...shared,
     records: createRecordKeeper({ writer, limiter, telemetry, now: sources.now }),
     configurationRefused: () => false,
     bundleOf: federation.bundleOf,
-    joinEqual: createJoinEqual(),
-    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   })
   const tasks: readonly DueTask[] = [
     { name: 'authorities', everyMs: refreshMs, run: authorities.refresh },
     { name: 'federation', everyMs: refreshMs, run: federation.refresh },
     { name: 'polls of bundles', everyMs: pollMs, run: async () => void federation.poll() },
+    { name: 'syncs', everyMs: pollMs, run: async () => syncs.tick() },
     {
       name: 'counted refusals',
       everyMs: refreshMs,
@@ -116,10 +117,11 @@ export async function openGateway(deps: WorkerGatewayDeps): Promise<WorkerGatewa
   return keepGoing({
     ...sources,
     tasks: createDueTasks(tasks, { ...sources, telemetry }),
+    syncs,
     answer: createPublicApp({ ...sources, config, gateway, telemetry }),
     openAdministration: async () => {
       const { createAdministration } = await import('./administration.worker.ts')
-      return createAdministration({ ...shared, gateway, federation, records, sealKey })
+      return createAdministration({ ...shared, gateway, federation, records, syncs, sealKey })
     },
   })
 }
@@ -159,12 +161,15 @@ function openConfiguration(
 function cloudPorts({ now, ...sources }: ReturnType<typeof createSources>) {
   return {
     exchangeAtCloud: createExchangeAtCloud({ connect: createConnectUpstream(sources), now }),
+    joinEqual: createJoinEqual(),
+    pause: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
     deadline: (ms: number) => AbortSignal.timeout(ms),
   }
 }
 
 interface GoingDeps {
   readonly tasks: DueTasks
+  readonly syncs: Pick<Syncs, 'idle'>
   readonly monotonicMs: () => number
   readonly answer: (request: Request) => Promise<Response>
   /** With the first that an operator asks. */
@@ -172,7 +177,7 @@ interface GoingDeps {
 }
 
 /** Whoever comes by sets off what is due, looked for once a second, and waits for it when it is long overdue. */
-function keepGoing({ tasks, monotonicMs, answer, openAdministration }: GoingDeps): WorkerGateway {
+function keepGoing({ tasks, syncs, monotonicMs, answer, openAdministration }: GoingDeps): WorkerGateway {
   let refreshedAtMs = monotonicMs()
   let lookedAtMs = refreshedAtMs
   let administration: ReturnType<GoingDeps['openAdministration']> | undefined
@@ -198,13 +203,16 @@ function keepGoing({ tasks, monotonicMs, answer, openAdministration }: GoingDeps
       administration ??= openAdministration()
       return (await administration)(request)
     },
-    tick: tasks.runAll,
+    async tick() {
+      await tasks.runAll()
+      // No request waits for a sync, and the platform may put away what nobody waits for.
+      await syncs.idle()
+    },
   }
 }
 
 function reportStart(config: Configuration, telemetry: Telemetry): void {
   for (const { message, line, path } of config.warnings) telemetry.log('warning', message, { line, path })
-  if (config.syncs.size > 0) telemetry.log('warning', noSyncs)
   telemetry.log(
     'warning',
     'client certificates are no proof here, as the platform ends TLS: workloads prove themselves with tokens',

@@ -7,6 +7,7 @@ import { type Document, LineCounter, type Node, parseDocument } from 'yaml'
 import type { Configuration, Diagnostic } from '../core/config.ts'
 import type { ConfiguredPeer } from '../core/config-federation.ts'
 import { storeFiles } from '../core/config-store.ts'
+import { destinationsOf, sourcesOf } from '../core/sync.ts'
 
 type Path = readonly (string | number)[]
 
@@ -24,6 +25,7 @@ export function namedFiles({
   authenticators,
   federation,
   targets,
+  syncs,
 }: Configuration): readonly NamedFile[] {
   const tls = typeof listen.tls === 'string' ? [] : filesOf(['listen', 'tls'], listen.tls)
   const upstream = authorities.x509.upstream
@@ -33,8 +35,20 @@ export function namedFiles({
   const ofTargets = [...targets].flatMap(([name, { document }]) =>
     document.ca_file === undefined ? [] : filesOf(['targets', name], { ca_file: document.ca_file }),
   )
+  const ofSources = [...sourcesOf(syncs)].flatMap(([name, source]) => fileKeys(['sources', name], source))
+  const ofDestinations = [...destinationsOf(syncs)].flatMap(([name, there]) => fileKeys(['destinations', name], there))
   const ofStore = Object.values(storeFiles(store)).map((path) => ({ at: ['store'], path }))
-  return [...tls, ...ofStore, ...upstream, ...ofAuthenticators, ...ofTargets, ...federation.flatMap(filesOfPeer)]
+  const ofPeers = federation.flatMap(filesOfPeer)
+  return [
+    ...tls,
+    ...ofStore,
+    ...upstream,
+    ...ofAuthenticators,
+    ...ofTargets,
+    ...ofSources,
+    ...ofDestinations,
+    ...ofPeers,
+  ]
 }
 
 function filesOfPeer({ trustDomain, bundleFile, endpoint }: ConfiguredPeer): readonly NamedFile[] {

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { copyFile, mkdir, rename, stat } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createRecordWriter } from '../adapters/stores/record-writer.ts'
 import { createSqliteStore } from '../adapters/stores/sqlite.node.ts'
@@ -25,6 +26,7 @@ import { retireRestored } from '../core/restored-authorities.ts'
 import { silentTelemetry } from '../core/telemetry.ts'
 import { loadConfiguration } from './configuration.node.ts'
 import { isEmpty, type OpenStore, openStore } from './open-store.node.ts'
+import { createFile } from './replace-file.node.ts'
 import { SealKeyError, syncFolderOf } from './seal-key.node.ts'
 import { createNodeAuthorities, createSources } from './server.node.ts'
 
@@ -71,9 +73,12 @@ export async function restoreStore(request: RestoreRequest): Promise<RestoreRepo
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   removeDatabase(draft)
   try {
-    await copyFile(request.backupFile, draft)
+    // Not as a copy of the file has it: backups lie about with any mode.
+    await createFile(draft, createReadStream(request.backupFile), 0o600)
     const report = await settle(request, { ...config, store: { ...config.store, path: draft } }, facts)
     const { joinTokens } = markAsStore(draft, facts)
+    // Meanwhile somebody may have started a gateway there, as a supervisor does.
+    await requireEmpty(config)
     removeDatabase(path)
     await rename(draft, path)
     await syncFolderOf(path)

@@ -47,11 +47,18 @@ export function createWorkerPlaces({ telemetry, onReport }: WorkerPlacesDeps): W
 
   function fork(number: number): Worker {
     const worker = cluster.fork({ ...env, [workerNumberVariable]: String(number) })
+    // What is sent to one who has just been killed fails later than its end is known, and is no end of ours.
+    worker.on('error', (error) =>
+      telemetry.log('warning', 'a worker could not be told something', { worker: number, error: error.message }),
+    )
     return worker.on('message', (report: Report) => onReport(worker, report))
   }
 
   function watch(place: Place): void {
-    place.worker.once('exit', (code, signal) => void replace(place, { code, signal: signal ?? undefined }))
+    const { worker } = place
+    // One that the system did not start, as where there are too many processes, tells of no end.
+    if (worker.process.pid === undefined) void replace(place, { code: 1, signal: undefined })
+    else worker.once('exit', (code, signal) => void replace(place, { code, signal: signal ?? undefined }))
   }
 
   async function replace(place: Place, ended: { readonly code: number; readonly signal: string | undefined }) {

@@ -74,6 +74,7 @@ export async function startWorkers({ count, configFile, telemetry }: WorkersInpu
 
 function readyOrEnded(worker: Worker): Promise<RunningServer['addresses']> {
   return new Promise((resolve, reject) => {
+    if (worker.process.pid === undefined) reject(new WorkerEnded(1))
     worker.on('message', (report: Report) => {
       if (report.kind === 'ready') resolve(report.addresses)
     })

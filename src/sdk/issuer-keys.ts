@@ -3,7 +3,7 @@
  *
  * They are fresh for the `max-age` of the answer, between a minute and an hour. A `kid` that is not among them may mean that
  * the issuer has new ones, so it causes a fetch ahead of time, one per cool-down. While the issuer is away, the last good
- * ones serve for a day.
+ * ones serve for a day; where there are none, it is asked again after 5 seconds.
  *
  * @see {@link https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig OpenID Connect Discovery §4}
  * @module
@@ -56,12 +56,17 @@ export function createIssuerKeys(options: IssuerKeysOptions): JwtKeySource {
   const { now = () => new Date(), join = (_key, run) => run() } = options
   const fetchKeys = createKeyFetcher(issuer, options)
   let held: HeldKeys | undefined
+  let failure: unknown
   let askAgainAtMs = 0
 
   async function refresh(): Promise<HeldKeys> {
     const startedMs = now().getTime()
     askAgainAtMs = startedMs + failurePauseMs
-    const { keys, maxAgeMs } = await fetchKeys()
+    const { keys, maxAgeMs } = await fetchKeys().catch((error: unknown) => {
+      failure = error
+      throw error
+    })
+    failure = undefined
     askAgainAtMs = startedMs + coolDownMs
     held = { keys, fetchedAtMs: startedMs, freshUntilMs: startedMs + maxAgeMs }
     return held
@@ -81,6 +86,8 @@ export function createIssuerKeys(options: IssuerKeysOptions): JwtKeySource {
     const nowMs = now().getTime()
     const isUsable = held !== undefined && nowMs - held.fetchedAtMs < maxStaleMs
     if (isUsable && held && (nowMs < held.freshUntilMs || nowMs < askAgainAtMs)) return held
+    // Otherwise each token, of whomever, would ask an issuer that is away.
+    if (!isUsable && failure !== undefined && nowMs < askAgainAtMs) throw failure
     return refreshOrHeld()
   }
 

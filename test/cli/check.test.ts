@@ -53,12 +53,19 @@ test.concurrent('files that are not there are warnings', async () => {
   )
   folder.write('tls.key', 'here')
   const target = `{ type: aws, role_arn: 'arn:aws:iam::123456789012:role/x', region: eu-west-1, ca_file: ./sts.pem }`
-  const file = folder.write('apostille.yaml', `${document}targets:\n  s3: ${target}\n`)
+  const syncs = `sources:
+  team: { type: vault, address: 'https://vault.example', role: r, audience: a, ca_file: ./vault.pem }
+destinations: { aws: { type: aws-secrets-manager, target: s3, ca_file: ./store.pem } }
+syncs: { one: { source: team, paths: ['*'], destinations: [aws] } }
+`
+  const file = folder.write('apostille.yaml', `${document}targets:\n  s3: ${target}\n${syncs}`)
   const { code, stdout } = await runCli(['check', '--output', 'json', file])
   expect(code).toBe(0)
   expect(JSON.parse(stdout).diagnostics).toMatchObject([
     { severity: 'warning', line: 4, column: 53, path: 'listen.tls.certificate', message: './tls.pem is not there' },
     { severity: 'warning', path: 'targets.s3.ca_file', message: './sts.pem is not there' },
+    { severity: 'warning', path: 'sources.team.ca_file', message: './vault.pem is not there' },
+    { severity: 'warning', path: 'destinations.aws.ca_file', message: './store.pem is not there' },
   ])
 })
 

@@ -53,4 +53,8 @@ test.each([
 
 test.each(['\u001b[31m', '\u009b31m', 'a\nb', '\u202egnp', '\u2028'])('what moves a cursor is not shown', (text) => {
   expect(oneLine(text)).toContain('\ufffd')
+  // Names may be a workload's too, as those of custom metadata.
+  const [line, ...more] = formatFields([[text, text]]).split('\n')
+  expect(more).toEqual([])
+  expect(line).toBe(`${oneLine(text)}  ${oneLine(text)}`)
 })

@@ -87,6 +87,30 @@ test('each push is on record before it leaves and after, with who, what, which v
   })
 })
 
+test('what a destination answers fills no record, and repeats no value there', async () => {
+  const world = await createSyncWorld()
+  const { open } = world.clouds.aws
+  const answers = (opened: Parameters<typeof open>[0]) => {
+    const there = open(opened)
+    const write: typeof there.write = async (push, turn) => ({
+      ...(await there.write(push, turn)),
+      id: `arn:${push.value}`,
+      version: 'v'.repeat(1_000_000),
+      requestId: Buffer.from(push.value as string).toString('base64'),
+    })
+    return { ...there, write }
+  }
+  Object.assign(world.clouds.aws, { open: answers })
+  world.source.set('payments/db', { key: 'correct-horse' })
+  await apply(world.createProcess())
+  const { details } = world.entries.find(({ operation }) => operation === 'sync.pushed') ?? {}
+  expect(details).toMatchObject({ outcome: 'created', name: 'payments/db' })
+  expect(details).not.toHaveProperty('id')
+  expect(details).not.toHaveProperty('cloud_request_id')
+  expect(String(details?.['destination_version']).length).toBeLessThanOrEqual(2048)
+  expect(world.told()).not.toContain('correct-horse')
+})
+
 test.each<[string, (world: SyncWorld) => void]>([
   ['a value', ({ source }) => source.set('a', { key: 'two' })],
   ['a removal', ({ source }) => source.delete('a')],

@@ -79,6 +79,7 @@ describe('Markdown', () => {
     ],
     ['a link', '[a](b.html)', '<p><a href="b.html">a</a></p>\n'],
     ['a link to what has no page', '[a](gone)', '<p><span class="file" title="In the repository: gone">a</span></p>\n'],
+    ['long code', '`a.b_c/d`', '<p><code>a.<wbr>b_<wbr>c/<wbr>d</code></p>\n'],
     [
       'code',
       '```yaml\na: <b> # c\n```',

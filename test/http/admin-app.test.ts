@@ -68,6 +68,12 @@ describe('join tokens', () => {
     expect(await lastRecord()).toMatchObject({ operation: 'join_token.revoke', details: { id: '0000' } })
   })
 
+  test('are listed and revoked by what every store takes', async () => {
+    const listed = await gateway.admin('/v1/join-tokens?after=%00')
+    expect([listed.status, listed.json().code]).toEqual([400, 'malformed_request'])
+    expect((await gateway.admin('/v1/join-tokens/%00', 'DELETE')).status).toBe(404)
+  })
+
   test('are revoked by id only, and one in its place is not kept', async () => {
     const { token } = await gateway.joinToken()
     expect((await gateway.admin(`/v1/join-tokens/${token}`, 'DELETE')).status).toBe(404)
@@ -99,6 +105,7 @@ describe('join tokens', () => {
     ['no time', { authenticator: 'first', ttl_seconds: 0 }],
     ['too much time', { authenticator: 'first', ttl_seconds: 31 * 86_400 }],
     ['an empty name', { authenticator: 'first', name: '' }],
+    ['a name with NUL', { authenticator: 'first', name: 'a\0b' }],
     ['attributes that are no text', { authenticator: 'first', attributes: { a: 1 } }],
     ['an unknown field', { authenticator: 'first', forever: true }],
   ])('are refused with %s', async (_, body) => {

@@ -153,6 +153,17 @@ test.each(renderings)(
   },
 )
 
+test.each(renderings)(
+  'documents are served while the database is away, and a roll stops at who can not issue: %s',
+  async (_, render) => {
+    const { template } = manifestsOf(await render()).find(({ kind }) => kind === 'Deployment')?.spec ?? {}
+    const { startupProbe, readinessProbe, livenessProbe } = template.spec.containers[0]
+
+    const paths = [startupProbe, readinessProbe, livenessProbe].map(({ httpGet }) => httpGet.path)
+    expect(paths).toEqual(['/readyz', '/readyz/documents', '/livez'])
+  },
+)
+
 test('replicas have a budget, and one process has none', async () => {
   const budgets = async (text: Promise<string>) =>
     manifestsOf(await text).filter(({ kind }) => kind === 'PodDisruptionBudget').length
@@ -168,6 +179,7 @@ test.each([
   ['replicas on one volume', ['persistence.enabled=true'], 'set replicas to 1'],
   ['an unknown value', ['replica=3'], "additional properties 'replica' not allowed"],
   ['no replica', ['replicas=0'], 'replicas'],
+  ['another path that says a pod is ready', ['startupPath=/'], 'startupPath'],
   ['a digest that is none', ['image.digest=latest'], 'digest'],
 ])('the chart refuses %s', async (_, values, message) => {
   const { code, stderr } = await run(join(tools, 'helm'), helmArguments(values))

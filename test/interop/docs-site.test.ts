@@ -32,8 +32,9 @@ describe.each(['light', 'dark'] as const)('in %s', (colors) => {
   test.each(kinds)('%s has no barrier that axe-core knows, and no error on its console', async (path) => {
     const { page, errors } = await open(path, 1280, colors)
 
-    expect(await violationsOf(page)).toEqual([])
+    // The checker itself may not read a style sheet from a folder, and says so there.
     expect(errors).toEqual([])
+    expect(await violationsOf(page)).toEqual([])
   })
 })
 
@@ -49,7 +50,7 @@ test('every page fits a window of 360 pixels', async () => {
 
 test('in a narrow window a button shows the pages', async () => {
   const { page } = await open('kubernetes.html', 360, 'dark')
-  const link = page.getByRole('link', { name: 'CI systems' }).first()
+  const link = page.locator('#pages').getByText('CI systems')
 
   expect(await link.isVisible()).toBe(false)
   await page.getByRole('button', { name: 'Pages' }).click()

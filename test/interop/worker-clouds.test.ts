@@ -1,10 +1,8 @@
 /** The clouds' libraries in workerd, against doubles that check what the clouds check. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { OutboundRequest } from '../../scripts/local-worker.ts'
-import { createHttpsFetch } from '../../src/adapters/https-fetch.node.ts'
 import { type Clouds, issuer, roleArn, startClouds } from '../support/clouds-world.ts'
 import { createTestAuthority } from '../support/tls.ts'
-import { startTestWorker, type TestWorker } from '../support/worker-subject.ts'
+import { createOutbound, startTestWorker, type TestWorker } from '../support/worker-subject.ts'
 
 let clouds: Clouds
 let worker: TestWorker
@@ -28,21 +26,6 @@ afterAll(async () => {
   await worker.close()
   await clouds.close()
 })
-
-function createOutbound(ca: string) {
-  const fetch = createHttpsFetch({ ca, allowAddress: () => true })
-  return async (request: OutboundRequest): Promise<Response> => {
-    const body = await request.text()
-    return fetch(request.url, {
-      method: request.method as 'GET' | 'POST',
-      headers: Object.fromEntries(request.headers),
-      ...(body !== '' && { body }),
-      redirect: 'manual',
-      signal: AbortSignal.timeout(5000),
-      repeatable: false,
-    })
-  }
-}
 
 test.each([
   ['aws', { RoleArn: roleArn, AccessKeyId: expect.any(String), Token: expect.any(String) }],

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   readdirSync,
@@ -95,6 +96,8 @@ test('under load it is one moment of the store, which restores to a gateway whos
   const stop = load()
   await backUp()
   expect(await stop()).toBeGreaterThan(0)
+  // As copies lie about that somebody fetched from elsewhere.
+  chmodSync(at('backup'), 0o644)
   expect(readdirSync(at('data')).filter((name) => name.includes('backup'))).toEqual([])
   await gateway.close()
   removeStore()
@@ -163,6 +166,24 @@ test('a running gateway, a store with something in it and a missing backup are l
   await expect(restore(true)).rejects.toThrow('overwrites none')
   await expect(restore(true, { backupFile: at('none') })).rejects.toMatchObject({ code: 'ENOENT' })
   expect(readFileSync(database()).equals(bytes)).toBe(true)
+})
+
+test('a store that somebody begins during a restore is left as it is', async () => {
+  await backUp()
+  await gateway.close()
+  copyFileSync(database(), at('begun.db'))
+  removeStore()
+  const key = readFileSync(at('data/seal.key'), 'utf8').trim()
+  await gateway.writeConfig({ seal: { env: 'SEAL' } })
+  const env = {
+    get SEAL() {
+      copyFileSync(at('begun.db'), database())
+      return key
+    },
+  }
+  await expect(restore(true, { env })).rejects.toThrow('overwrites none')
+  expect(readFileSync(database()).equals(readFileSync(at('begun.db')))).toBe(true)
+  expect(existsSync(`${database()}.restoring`)).toBe(false)
 })
 
 test('a store that was never used gives way', async () => {

@@ -38,6 +38,13 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
 })
 
 const ci = { type: 'oidc', issuer: 'https://ci.example', audience: 'https://id.example.org' }
+const aws = { type: 'aws', role_arn: 'arn:aws:iam::123456789012:role/x', region: 'eu-west-1' }
+const syncFrom = (source: Document, destination: Document = {}) => ({
+  targets: { aws },
+  sources: { there: source },
+  destinations: { aws: { type: 'aws-secrets-manager', target: 'aws', ...destination } },
+  syncs: { one: { source: 'there', paths: ['*'], destinations: ['aws'] } },
+})
 const spire = (peer: Document) => ({ federation: { 'spire.example': { bundle: './spire.json', ...peer } } })
 
 test.each<[string, Document, string, RegExp]>([
@@ -57,7 +64,7 @@ test.each<[string, Document, string, RegExp]>([
     'one of a target',
     {
       targets: {
-        away: { type: 'aws', role_arn: 'arn:aws:iam::123456789012:role/x', region: 'eu-west-1', ca_file: './ca.pem' },
+        away: { ...aws, ca_file: './ca.pem' },
       },
     },
     'targets.away.ca_file',
@@ -75,6 +82,27 @@ test.each<[string, Document, string, RegExp]>([
     /use https_web/,
   ],
   ['a database of its own', { store: 'postgres://apostille@localhost/apostille' }, 'store', /Durable Object or in D1/],
+  [
+    'a folder as the source of a sync',
+    syncFrom({ type: 'directory', path: './secrets' }),
+    'sources.there',
+    /from kv or vault/,
+  ],
+  [
+    'an authority of a source that is none of the public ones',
+    syncFrom({
+      ...{ type: 'vault', address: 'https://vault.example', role: 'apostille', audience: 'vault' },
+      ca_file: './vault.pem',
+    }),
+    'sources.there.ca_file',
+    /public authorities/,
+  ],
+  [
+    'an authority of a destination that is none of the public ones',
+    syncFrom({ type: 'directory', path: './secrets' }, { ca_file: './store.pem' }),
+    'destinations.aws.ca_file',
+    /public authorities/,
+  ],
   [
     'a listener of its own',
     { bundle_endpoint: { address: '0.0.0.0:8444', profile: 'https_spiffe' } },

@@ -54,6 +54,7 @@ test.each([
   ['a name that ends as ours without a dot', 'evillocalhost'],
   ['an address that is none of loopback', '10.0.0.1:8445'],
   ['an address in another spelling', '2130706433'],
+  ['what only looks like an address of loopback', '127.999.1.1'],
 ])('with %s as Host nothing is shown', async (_, host) => {
   const { status, text } = await ask('/', { headers: { host } })
 

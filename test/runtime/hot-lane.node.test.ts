@@ -179,6 +179,17 @@ test.each(['Host: a b', 'Host: ', 'Host: a/../b', 'Host: user@a', 'Host: [::1'])
   },
 )
 
+test.each(['127.999.1.1', '1.2.3.4.5', 'a.0x'])(
+  'the Host %s, which no URL takes, is no failure of ours',
+  async (name) => {
+    for (const path of ['/v1/identities', '/nothing', '/v1/kv/data/a']) {
+      const answer = await sendRaw(gateway.target, `GET ${path} HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`)
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+      expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ code: 'malformed_request' })
+    }
+  },
+)
+
 test('a probe of HTTP/1.0 without a host is answered', async () => {
   expect(await sendRaw(gateway.target, 'GET /readyz HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /)
 })

@@ -83,6 +83,18 @@ test('a key that is new is fetched ahead of time, once in a cool-down', async ()
   expect(fetches()).toBe(2)
 })
 
+test('an issuer that was never there is asked once in a while, and not by each token', async () => {
+  const { asked, issuerNow, kids, pass } = world()
+  issuerNow.published = undefined
+  await expect(kids('first')).rejects.toThrow()
+  const attempts = asked.length
+  for (let token = 0; token < 50; token++) await expect(kids(`unknown-${token}`)).rejects.toThrow()
+  expect(asked).toHaveLength(attempts)
+  issuerNow.published = { first }
+  pass(5)
+  expect(await kids('first')).toEqual(['first'])
+})
+
 test('equal fetches at the same time are one', async () => {
   const { fetches, kids } = world()
   await Promise.all([kids('first'), kids('first'), kids('first')])
@@ -102,6 +114,7 @@ test('while the issuer is away the last good keys serve for a day', async () => 
   pass(23 * 3600)
   await expect(kids('first')).rejects.toMatchObject({ code: 'unexpected_answer', status: 500 })
   issuerNow.published = { second }
+  pass(5)
   expect(await kids('second')).toEqual(['second'])
 })
 

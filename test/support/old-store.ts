@@ -114,9 +114,11 @@ INSERT INTO apostille.schema_version (version) VALUES (${postgresMigrations.leng
   return `${ddl}${postgresMigrations.join('')}\n${rows.join('')}SELECT setval('apostille.chains_number_seq', 1000);\n`
 }
 
-/** The statements that make a store again. */
+/** The statements that make a store again. Its join token does not end meanwhile, as one that has ended goes. */
 export function readOldStore(name: string): string {
-  return readFileSync(join(import.meta.dirname, '../vectors/stores', `${name}.sql`), 'utf8')
+  const sql = readFileSync(join(import.meta.dirname, '../vectors/stores', `${name}.sql`), 'utf8')
+  const [, table] = /^INSERT INTO (\S*join_tokens) /m.exec(sql) ?? []
+  return `${sql}UPDATE ${table} SET expires_at = ${Date.UTC(2100, 0)};\n`
 }
 
 if (import.meta.main) {

@@ -1,5 +1,5 @@
 /**
- * What the Worker is made of: its modules, apart by whether they come with an exchange with a cloud alone.
+ * What the Worker is made of: its modules, apart by whether they come with a cloud alone: an exchange with it, or its store of secrets.
  *
  * @module
  */
@@ -24,7 +24,9 @@ export type Part = 'for every request' | 'without clouds' | 'whole'
 export function openBundle({ modules, metafile: { outputs } }: BuiltWorker): WorkerBundle {
   const sizes = new Map(modules.map(({ name, contents }) => [`dist/worker/${name}`, gzipSync(contents).length]))
   const all = Object.keys(outputs)
-  const clouds = all.filter((path) => outputs[path]?.entryPoint?.startsWith('src/adapters/exchangers/'))
+  const clouds = all.filter((path) =>
+    /^src\/adapters\/(?:exchangers|destinations)\//.test(outputs[path]?.entryPoint ?? ''),
+  )
   const entry = all.filter((path) => outputs[path]?.entryPoint === 'src/runtime/server.worker.ts')
   const parts: Readonly<Record<Part, readonly string[]>> = {
     'for every request': reach(outputs, entry, ({ kind }) => kind === 'import-statement'),

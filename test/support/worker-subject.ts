@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { type BuiltWorker, buildWorker } from '../../scripts/build-worker.ts'
 import { type LocalWorker, type LocalWorkerOptions, startLocalWorker } from '../../scripts/local-worker.ts'
+import { createHttpsFetch } from '../../src/adapters/https-fetch.node.ts'
 import type { RecordDocument } from '../../src/core/record.ts'
 import { type Document, testDocument } from './gateway.ts'
 import { findRecords, type HttpSubject, responseOf } from './http-subject.ts'
@@ -49,6 +50,22 @@ export async function startTestWorker(
     issuer,
     log,
     ask: (path, request) => send(target, path, request),
+  }
+}
+
+/** What the Worker asks of others, by way of authorities that are public ones to it. */
+export function createOutbound(ca: string): NonNullable<LocalWorkerOptions['outbound']> {
+  const fetch = createHttpsFetch({ ca, allowAddress: () => true })
+  return async (request) => {
+    const body = await request.text()
+    return fetch(request.url, {
+      method: request.method as 'GET' | 'POST',
+      headers: Object.fromEntries(request.headers),
+      ...(body !== '' && { body }),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(5000),
+      repeatable: false,
+    })
   }
 }
 

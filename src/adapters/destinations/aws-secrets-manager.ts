@@ -52,6 +52,7 @@ import {
 } from './aws-held-secret.ts'
 import { type AwsSecretsLine, createAwsSecretsLine } from './aws-secrets-line.ts'
 import type { DestinationDeps, OpenedAs } from './index.ts'
+import { followPages } from './pages.ts'
 import { requireFitting, requireMayRemove, requireMayWrite, spellingsOf, type Tags, tagsOf } from './push-check.ts'
 import { createStoreLine } from './store-line.ts'
 import { buildMalformed, isNo } from './store-refusal.ts'
@@ -70,17 +71,14 @@ export function createAwsSecretsManager(
   const endpoint = document.endpoint ?? awsEndpoint('secretsmanager', region)
   const line = createAwsSecretsLine({ region, endpoint }, createStoreLine(destination, connect, endpoint), now)
 
-  async function* list(turn: DestinationTurn): AsyncGenerator<readonly HeldSecret[]> {
-    let token: string | undefined
-    do {
+  const list = (turn: DestinationTurn) =>
+    followPages<readonly HeldSecret[]>(async (token) => {
       const command = new ListSecretsCommand({ MaxResults: pageSize, ...(token !== undefined && { NextToken: token }) })
       const page = await line.ask('read', command, { turn })
       // An answer of something between that is empty is no empty list.
       if (page.SecretList === undefined) throw buildMalformed('it answered a page without a list')
-      yield page.SecretList.flatMap((entry) => readHeld(entry) ?? [])
-      token = page.NextToken
-    } while (token !== undefined && token !== '')
-  }
+      return { items: page.SecretList.flatMap((entry) => readHeld(entry) ?? []), next: page.NextToken || undefined }
+    })
 
   async function find(name: string, turn: DestinationTurn): Promise<HeldSecret | undefined> {
     const there = await describe(line, name, turn)

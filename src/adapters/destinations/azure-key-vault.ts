@@ -27,6 +27,7 @@ import { textOf } from '../exchangers/cloud-refusal.ts'
 import type { DestinationDeps, OpenedAs } from './index.ts'
 import { createVaultLine, type Members, type VaultLine } from './key-vault-line.ts'
 import { carriedTags, idOf, readListed, readSecret, readVersion, type VaultSecret } from './key-vault-versions.ts'
+import { followPages } from './pages.ts'
 import {
   requireFitting,
   requireMayRemove,
@@ -107,17 +108,14 @@ const pathOf = (name: string) => `secrets/${encodeURIComponent(name)}`
 /** Of the secret, which the id of a version goes on from. */
 const secretIdOf = ({ current: { id } }: VaultSecret) => id.replace(/(\/secrets\/[^/]+)\/.*$/, '$1')
 
-async function* pagesOf(line: VaultLine, path: string, turn: DestinationTurn) {
-  let token: string | undefined
-  do {
+const pagesOf = (line: VaultLine, path: string, turn: DestinationTurn) =>
+  followPages(async (token) => {
     const query = { maxresults: String(pageSize), ...(token !== undefined && { $skiptoken: token }) }
     const { members } = await line.ask({ path, query }, turn)
     const { value, nextLink } = members
     if (!Array.isArray(value)) throw buildMalformed('it answered a page without a list')
-    yield value.flatMap((item) => readVersion(item) ?? [])
-    token = readToken(nextLink)
-  } while (token !== undefined)
-}
+    return { items: value.flatMap((item) => readVersion(item) ?? []), next: readToken(nextLink) }
+  })
 
 /** Of the link to the next page nothing but its place in the list is followed. */
 function readToken(link: unknown): string | undefined {

@@ -25,6 +25,7 @@ import {
 import { textOf } from '../exchangers/cloud-refusal.ts'
 import { computeCrc32c } from './crc32c.ts'
 import type { DestinationDeps, OpenedAs } from './index.ts'
+import { followPages } from './pages.ts'
 import { requireFitting, requireMayRemove, requireMayWrite, spellingsOf, type Tags, tagsOf } from './push-check.ts'
 import { createGoogleLine, type GoogleLine, type Members } from './secret-manager-line.ts'
 import {
@@ -54,16 +55,13 @@ export function createGcpSecretManager(
   const line = createGoogleLine(url, store, now)
   const parent = parentOf(document)
 
-  async function* list(turn: DestinationTurn): AsyncGenerator<readonly HeldSecret[]> {
-    let token: string | undefined
-    do {
+  const list = (turn: DestinationTurn) =>
+    followPages<readonly HeldSecret[]>(async (token) => {
       const query = { pageSize: String(pageSize), ...(token !== undefined && { pageToken: token }) }
       const { secrets, nextPageToken } = await line.ask({ path: `${parent}/secrets`, query }, turn)
       const listed: readonly unknown[] = Array.isArray(secrets) ? secrets : []
-      yield listed.flatMap((item) => readSecret(item) ?? []).map(readListed)
-      token = textOf(nextPageToken)
-    } while (token !== undefined)
-  }
+      return { items: listed.flatMap((item) => readSecret(item) ?? []).map(readListed), next: textOf(nextPageToken) }
+    })
 
   async function find(name: string, turn: DestinationTurn): Promise<HeldSecret | undefined> {
     const there = await look({ line, parent, turn }, name)

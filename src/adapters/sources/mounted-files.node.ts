@@ -11,7 +11,7 @@
  * @module
  */
 import { type BigIntStats, constants } from 'node:fs'
-import { type FileHandle, open, readlink, realpath } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readlink, realpath } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 
 /** A file as it was read. */
@@ -71,12 +71,11 @@ export function readMountedFile(realRoot: string, path: string, maxBytes: number
   return ofOneMoment(realRoot, path, async () => {
     for (let tries = 0; tries < maxTries; tries++) {
       const real = await resolveInside(realRoot, path)
-      const file =
-        real === undefined ? undefined : await orAbsent(() => orMountError(path, () => open(real, openFlags)))
+      if (real === undefined) return undefined
+      const file = await orAbsent(() => orMountError(path, () => open(real, openFlags)))
       if (file === undefined) return undefined
       await using opened = file
-      // Folders on the way may have been replaced by links between the two: then the way leads elsewhere now.
-      if ((await resolveInside(realRoot, path)) === real) return await readOpened(opened, path, maxBytes)
+      if (await isOf(opened, real)) return await readOpened(opened, path, maxBytes)
     }
     throw restless(path)
   })
@@ -84,6 +83,21 @@ export function readMountedFile(realRoot: string, path: string, maxBytes: number
 
 /** A pipe without a writer would be waited for, and a link that was put there since is not followed. */
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/**
+ * Whether the open file is the one at that path without links. Folders on the way may have been links at the moment of the
+ * opening and folders before and after it, so the path says nothing: only what was opened does.
+ */
+async function isOf(file: FileHandle, real: string): Promise<boolean> {
+  // Where the system tells, it is asked: `proc(5)`.
+  const opened = await readlink(`/proc/self/fd/${file.fd}`).catch(() => undefined)
+  if (opened !== undefined) return opened === real
+  const [{ dev, ino }, there] = await Promise.all([
+    file.stat({ bigint: true }),
+    lstat(real, { bigint: true }).catch(() => undefined),
+  ])
+  return there?.dev === dev && there.ino === ino && (await realpath(real).catch(() => undefined)) === real
+}
 
 /** Undefined for a folder. */
 async function readOpened(file: FileHandle, path: string, maxBytes: number): Promise<ReadFile | undefined> {

@@ -83,8 +83,13 @@ async function* listSecrets(engine: VaultEngine, { prefix, signal }: SourceQuery
   }
 }
 
+/** Beyond all that Vault's stores take: folders within folders without end end here. */
+const maxPathLength = 4096
+
 /** A URL has no such segments: what they would lead to is something else. @throws {SourceError} `unreadable` */
 function requirePath(path: string): void {
+  if (path.length > maxPathLength)
+    throw unreadable(`${path.slice(0, 64)}…`, `a path of more than ${maxPathLength} characters`)
   if (path.split('/').some((segment) => segment === '.' || segment === '..'))
     throw unreadable(path, 'a name out of dots leads elsewhere: call it something else')
 }

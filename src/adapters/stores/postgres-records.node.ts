@@ -12,6 +12,7 @@ import {
   type StoredRecord,
   StoreError,
 } from '../../core/store.ts'
+import { formatBigints, formatByteStrings, formatTexts } from './postgres-arrays.node.ts'
 import type { ChainNumbers } from './postgres-chains.node.ts'
 import type { Lane, Row, Run } from './postgres-connections.node.ts'
 import { changeDocuments } from './postgres-documents.node.ts'
@@ -41,11 +42,11 @@ export function appendOperation({ records, chains, trustDomain }: RecordTables):
     const numbers = new Map<string, number>()
     for (const chain of new Set(batch.map((record) => record.chain))) numbers.set(chain, await chains.make(chain))
     const { count } = await run(insert, [
-      batch.map((record) => numbers.get(record.chain)),
-      batch.map((record) => record.sequence),
-      batch.map((record) => record.at.getTime()),
-      batch.map((record) => record.mac),
-      batch.map((record) => record.body),
+      formatBigints(batch.map((record) => numbers.get(record.chain) ?? 0)),
+      formatBigints(batch.map((record) => record.sequence)),
+      formatBigints(batch.map((record) => record.at.getTime())),
+      formatByteStrings(batch.map((record) => record.mac)),
+      formatTexts(batch.map((record) => record.body)),
       trustDomain,
     ])
     if (count !== batch.length) throw new StoreError('unavailable', 'the database has lost the chain of the records')

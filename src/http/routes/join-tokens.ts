@@ -15,7 +15,13 @@ import type { JoinTokenDocument, NewJoinTokenDocument } from '../openapi/admin-d
 
 export const joinTokenBody = z.strictObject({
   authenticator: z.string().min(1).max(63),
-  name: z.string().min(1).max(253).optional(),
+  name: z
+    .string()
+    .min(1)
+    .max(253)
+    // PostgreSQL takes none.
+    .refine((name) => !name.includes('\0'), { error: 'expected no NUL' })
+    .optional(),
   attributes: z.record(z.string().min(1).max(64), z.string().max(1024)).default({}),
   uses: z.int().min(1).max(1_000_000).default(1),
   ttl_seconds: z

@@ -13,7 +13,7 @@ import { parseSecretFolder, parseSecretPath } from '../../core/secret-path.ts'
 import { isJsonObject } from '../../protocol/json.ts'
 import { type Answer, jsonAnswer, noStore } from '../answer.ts'
 import { malformed, readJsonBody, requireMediaType, spiffeIdField } from '../body.ts'
-import { listQuery, readQuery } from '../list-query.ts'
+import { listQuery, positionField, readQuery } from '../list-query.ts'
 import type { SecretMetadataDocument, VersionFactsDocument } from '../openapi/kv-documents.ts'
 import { problemDocument } from '../problem.ts'
 
@@ -77,7 +77,7 @@ export const kvQueries = {
     ...identityQuery,
     list: z.literal('true', { error: 'expected true' }).optional(),
     limit: listQuery.limit,
-    after: z.string().min(1).max(513).optional(),
+    after: positionField.max(513).optional(),
   },
 }
 

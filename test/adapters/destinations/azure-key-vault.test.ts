@@ -183,6 +183,12 @@ describe('at Azure', () => {
       ])
     })
 
+    test('leads nobody around in a circle', async () => {
+      const around = json({ value: [], nextLink: 'https://x.example/secrets?$skiptoken=abc' })
+      scripted.script(around, around, around)
+      expect(await failureOf(listAll(at()))).toMatchObject({ kind: 'refused', code: 'endless' })
+    })
+
     test.each([
       ['a page without a list', json({})],
       ['a next page that is none', json({ value: [], nextLink: 'https://x.example/' })],

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, rename, rm } from 'node:fs/promises'
+import fsPromises, { chmod, mkdir, rename, rm } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { basename, join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ofOneMoment, openMount, readMountedFile } from '../../../src/adapters/sources/mounted-files.node.ts'
 import { createTestMount, type TestMount } from '../../support/mounted.ts'
 
@@ -84,6 +85,40 @@ test('a volume that never rests is given up', async () => {
     code: 'restless',
     message: 'db was replaced 5 times while it was read',
   })
+})
+
+test.each([
+  ['the system tells what was opened', undefined],
+  ['the system does not', Object.assign(new Error('ENOENT'), { code: 'ENOENT' })],
+])('a folder that is a link outside only while a file is opened leads nowhere, where %s', async (_, noProc) => {
+  await folder.put('a/secret', 'ours')
+  await outside.put('secret', 'theirs')
+  const [at, aside] = [join(folder.root, 'a'), join(folder.root, 'aside')]
+  const { open, readlink } = fsPromises
+  let opened = 0
+  vi.spyOn(fsPromises, 'open').mockImplementation(async (...asked) => {
+    if (++opened > 1) return open(...asked)
+    await rename(at, aside)
+    await folder.link('a', outside.root)
+    try {
+      return await open(...asked)
+    } finally {
+      await rm(at)
+      await rename(aside, at)
+    }
+  })
+  vi.spyOn(fsPromises, 'readlink').mockImplementation((async (path: string) => {
+    if (noProc !== undefined && path.startsWith('/proc/')) throw noProc
+    return readlink(path)
+  }) as typeof readlink)
+  syncBuiltinESMExports()
+  try {
+    expect(await read('a/secret')).toBe('ours')
+    expect(opened).toBe(2)
+  } finally {
+    vi.restoreAllMocks()
+    syncBuiltinESMExports()
+  }
 })
 
 test('links within the root count, those to nowhere are not there', async () => {

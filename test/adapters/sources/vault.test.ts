@@ -103,6 +103,19 @@ describe('where it goes', () => {
   })
 })
 
+test('folders within folders without end are left', async () => {
+  const { vault, list, failure } = setUp()
+  vault.put('x/y', { value: 'x' })
+  let listings = 0
+  vault.fault = ({ url }) => {
+    if (!url.includes('list=true')) return undefined
+    if (++listings > 10_000) throw new Error('it never ends')
+    return answerOf(200, { data: { keys: ['x/'] } })
+  }
+  const { kind, message } = await failure(list())
+  expect([kind, message.length < 200]).toEqual(['unreadable', true])
+})
+
 describe('login', () => {
   test('is made once, with a token for the audience', async () => {
     const { vault, audiences, read } = setUp()

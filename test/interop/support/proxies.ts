@@ -94,6 +94,8 @@ http { access_log off; ${temporary.join(' ')} ${site.replaceAll('/etc/nginx', fo
     const args = ['-p', folder, '-c', config]
     await runOk(command, ['-t', '-q', ...args])
     const program = start(stack, command, [...args, '-g', 'daemon off;'])
+    // Killed, it would leave its workers.
+    stack.defer(program.end)
     await waitForPort(program, port)
     return { port, program, hook: `${command} -s reload ${args.join(' ')}` }
   }

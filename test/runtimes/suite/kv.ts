@@ -287,12 +287,16 @@ export function kv(run: Run): void {
     },
   )
 
-  test.each(['list=1', 'list=true&limit=0', 'list=true&limit=1001', 'list=true&list=true', 'list=true&more=1'])(
-    'GET metadata/…?%s is refused',
-    async (query) => {
-      expect((await ask('GET', `metadata/team?${query}`)).status).toBe(400)
-    },
-  )
+  test.each([
+    'list=1',
+    'list=true&limit=0',
+    'list=true&limit=1001',
+    'list=true&list=true',
+    'list=true&more=1',
+    'list=true&after=%00',
+  ])('GET metadata/…?%s is refused', async (query) => {
+    expect((await ask('GET', `metadata/team?${query}`)).status).toBe(400)
+  })
 
   test('a body is JSON', async () => {
     const answer = await ask('POST', 'data/team/x', '{"data":{}}', { 'content-type': 'text/plain' })
