@@ -110,6 +110,7 @@ const sections: readonly SidebarSection[] = [
     pages: [
       row('examples/README.md', 'Examples', 'scenarios that run on a laptop'),
       row('docs/performance.md', 'Performance', 'what was measured, and how'),
+      row('docs/limits.md', 'Known limits', 'what it does not do, or not as one might expect'),
       row('docs/dependencies.md', 'Dependencies', 'what each is for'),
       row('CONTRIBUTING.md', 'Contributing', 'where things are, and what a change looks like'),
       row('CHANGELOG.md', 'Changelog', 'what changed for those who use it'),
