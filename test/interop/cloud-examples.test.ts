@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -9,13 +9,16 @@ const none = { AWS_PROFILE: '', AWS_ACCESS_KEY_ID: '', AZURE_CLIENT_SECRET: '', 
 
 async function play(example: string): Promise<Ended> {
   const temporary = mkdtempSync(join(tmpdir(), 'example-'))
-  const run = await runToEnd(`examples/${example}/run.ts`, { ...none, HOME: temporary, TMPDIR: temporary })
+  const cache = mkdtempSync(join(tmpdir(), 'example-cache-'))
+  const places = { HOME: temporary, TMPDIR: temporary, XDG_CACHE_HOME: cache }
+  const run = await runToEnd(`examples/${example}/run.ts`, { ...none, ...places })
   expect(run).toMatchObject({ code: 0, stderr: '' })
   expect(checksOf(run)).toMatch(/It is a stand-in.*A double of .*It is not.*opens nothing/s)
   expect(run.stdout).toMatch(/With the real \w+ nothing\s+changes but this/)
   expect(checksOf(run)).toContain('finds none changed and none missing')
   expect(readdirSync(temporary)).toEqual([])
   rmdirSync(temporary)
+  rmSync(cache, { recursive: true })
   return run
 }
 

@@ -75,7 +75,7 @@ test.each([
 test('by default it makes the package, its bill of materials and their sums, and says what it would publish', async () => {
   const { code, stdout, stderr } = await release('--skip-check')
 
-  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.any(String) })
+  expect(code, stderr).toBe(0)
   const [tarball, sbom] = [`apostille-${version}.tgz`, `apostille-${version}.cdx.json`]
   expect((await readdir(out)).sort()).toEqual(['SHA256SUMS', sbom, tarball])
   const sums = await Promise.all([tarball, sbom].map(async (file) => `${await sha256(file)}  ${file}\n`))

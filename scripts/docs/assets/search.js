@@ -78,7 +78,7 @@
       input.value = ''
       list.replaceChildren()
       input.focus()
-    } else if (event.key === 'Enter' && at < 0) links[0]?.click()
+    } else if (event.key === 'Enter' && at < 0) find().then(() => list.querySelector('a')?.click())
     else if (step !== undefined) {
       event.preventDefault()
       ;(links[at + step] ?? input).focus()

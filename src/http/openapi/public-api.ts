@@ -232,7 +232,8 @@ problem details.`,
         query: bundleQuery,
         refusals: ['not_found'],
       }),
-      options: preflight('federatedBundle', { trust_domain: trustDomain }),
+      // Whether there is such a trust domain is not asked before the request itself.
+      options: preflight('federatedBundle', { trust_domain: z.string().min(1) }),
     },
     '/openapi.json': {
       get: document(json(openApiDocument), { id: 'openapi', summary: 'This document', refusals: [] }),

@@ -23,7 +23,7 @@ export interface Packed {
 const needed = [
   ...['src', 'scripts', 'schema', 'docs', 'deploy', 'examples'],
   ...['package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'tsconfig.build.json', 'biome.json'],
-  ...['README.md', 'CHANGELOG.md', 'LICENSE', '.gitignore'],
+  ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', '.gitignore'],
 ]
 
 /** A copy of the project without its tests, with a link to what is installed. */
