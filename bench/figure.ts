@@ -10,6 +10,8 @@ export interface Bound {
   readonly kind: 'at least' | 'at most'
   readonly required: number
   readonly aim?: number
+  /** What shows that something is plainly broken, in place of a share of `required`, where that is near what bare engines do. */
+  readonly broken?: number
 }
 
 /** One line of the table. */
@@ -66,7 +68,7 @@ export interface Judgement {
 
 /** Whether a result is so far off the requirement that it is no noise. */
 export function fails({ row, median: middle, max }: RowResult, { share, lenient }: Judgement): boolean {
-  const { kind, required } = row.bound
+  const { kind, required, broken = required * share } = row.bound
   if (kind === 'at most') return !lenient && !(middle <= required / share)
-  return !((lenient ? max : middle) >= required * share)
+  return lenient ? !(max >= broken) : !(middle >= required * share)
 }

@@ -26,7 +26,8 @@ export const workers: Figure = {
       name: 'worker-issue',
       what: 'JWT-SVID in workerd, without a record, 32 connections',
       unit: 'O',
-      bound: { kind: 'at least', required: 0.2, aim: 0.25 },
+      // A Worker that reads and answers as much, and does nothing, is at 0.20 itself.
+      bound: { kind: 'at least', required: 0.2, aim: 0.25, broken: 0.04 },
     },
     {
       name: 'worker-all-in',
