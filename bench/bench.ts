@@ -32,7 +32,7 @@ export interface Bench {
 }
 
 /** As many as it takes until a slice does no more than those before: on a slow machine, optimised code is there late. */
-const [minWarmUpSlices, maxWarmUpSlices] = [4, 12]
+const [minWarmUpSlices, maxWarmUpSlices] = [4, 9]
 
 export async function openBench(options: {
   readonly sliceSeconds: number
