@@ -85,6 +85,8 @@ export function createOperator(deps: OperatorDeps) {
     /** @throws {Refusal} `malformed_request` when no authenticator of that name takes join tokens */
     async createJoinToken(requestId: string, wanted: NewJoinToken): Promise<CreatedJoinToken> {
       requireJoinTokens(deps.configured().config, wanted.authenticator)
+      // Before and not after: a token that was made is told to whoever asked for it, whatever fails.
+      await pruneJoinTokens(deps)
       const token = formatJoinToken(deps.randomBytes(32))
       const stored = storedJoinToken(wanted, token, formatHex(deps.randomBytes(8)), deps.now())
       await record(requestId, 'join_token.create', {
@@ -95,7 +97,6 @@ export function createOperator(deps: OperatorDeps) {
         expires_at: stored.expiresAt.toISOString(),
       })
       await deps.store.createJoinToken(stored)
-      await pruneJoinTokens(deps)
       return { token, stored }
     },
 

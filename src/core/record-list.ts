@@ -48,7 +48,7 @@ export interface RecordPage {
 }
 
 const pageSize = 500
-/** Records that one call looks at, which takes some 10 ms: who asks goes on from there. */
+/** Records that one call looks at, so that none takes long: who asks goes on from there. */
 const maxScanned = 2_500
 
 /** The last sequence number that was taken of each chain. */
@@ -153,9 +153,9 @@ const filterMembers = {
 } as const
 
 /**
- * The document of a body that passes the filters. Most of what is looked through does not, and its text tells that a
- * hundred times faster than parsing it: a body is written by `JSON.stringify`, so each wanted member stands in it as
- * that writes it. What only looks so, deeper within, is seen by the members.
+ * The document of a body that passes the filters. Most of what is looked through does not, and its text tells that without
+ * being parsed: a body is written by `JSON.stringify`, so each wanted member stands in it as that writes it. What only looks
+ * so, deeper within, is seen by the members.
  */
 function createReader(filters: RecordFilters): (body: string) => RecordDocument | undefined {
   const wanted = Object.entries(filterMembers).flatMap(([filter, member]) => {

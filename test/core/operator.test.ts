@@ -18,20 +18,32 @@ identities:
 
 const day = 86_400_000
 
-test('a new join token takes old ones away, but none whose revocation a renewal may still have to see', async () => {
-  const done: (string | Date)[] = []
+const wanted = { authenticator: 'first', name: 'one', attributes: {}, uses: 1, ttlSeconds: 60 }
+
+function operatorOf(done: (string | Date)[], prune: (at: Date) => Promise<void>) {
   const deps: Partial<OperatorDeps> = {
     configured: () => ({ config: parseConfiguration(document) }) as never,
     store: {
       createJoinToken: async ({ name }: { readonly name: string }) => void done.push(name),
-      pruneJoinTokens: async (at: Date) => void done.push(at),
+      pruneJoinTokens: prune,
     } as never,
     changes: { tell: () => undefined } as never,
     writer: { append: async () => 'stored' } as never,
     now: () => testNow,
     randomBytes,
   }
-  const wanted = { authenticator: 'first', name: 'one', attributes: {}, uses: 1, ttlSeconds: 60 }
-  await createOperator(deps as OperatorDeps).createJoinToken('r', wanted)
-  expect(done).toEqual(['one', new Date(testNow.getTime() - 37 * day - 2 * 3_600_000)])
+  return createOperator(deps as OperatorDeps)
+}
+
+test('a new join token takes old ones away, but none whose revocation a renewal may still have to see', async () => {
+  const done: (string | Date)[] = []
+  await operatorOf(done, async (at) => void done.push(at)).createJoinToken('r', wanted)
+  expect(done).toEqual([new Date(testNow.getTime() - 37 * day - 2 * 3_600_000), 'one'])
+})
+
+test('where old join tokens can not be taken away, no new one is made that nobody is told of', async () => {
+  const done: (string | Date)[] = []
+  const operator = operatorOf(done, () => Promise.reject(new Error('the store is away')))
+  await expect(operator.createJoinToken('r', wanted)).rejects.toThrow('the store is away')
+  expect(done).toEqual([])
 })
