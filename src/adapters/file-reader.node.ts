@@ -6,6 +6,8 @@
 import { open, stat } from 'node:fs/promises'
 import type { FileReader } from './watched-file.ts'
 
+const sizelessBytes = 8192
+
 /** @param maxBytes Longest file that is read; 256 KiB by default. */
 export function createFileReader(maxBytes = 256 * 1024): FileReader {
   return {
@@ -16,8 +18,12 @@ export function createFileReader(maxBytes = 256 * 1024): FileReader {
     },
     async read(path) {
       await using file = await open(path)
-      const { bytesRead, buffer } = await file.read(new Uint8Array(maxBytes + 1), 0, maxBytes + 1)
+      const { size } = await file.stat()
+      // Of what has no size, such as a pipe, a page or two; for one byte more there is room, to see that there is more.
+      const room = Math.min(Math.max(size, sizelessBytes), maxBytes) + 1
+      const { bytesRead, buffer } = await file.read(new Uint8Array(room), 0, room)
       if (bytesRead > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`)
+      if (bytesRead === room) throw new Error('it grew while it was read')
       return new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, bytesRead))
     },
   }
