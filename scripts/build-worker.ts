@@ -51,18 +51,9 @@ const withoutLibraries: Plugin = {
 
 /**
  * Parts of libraries that no request needs and that nothing else leaves out: zod ties to each schema what makes a JSON
- * Schema of it, and yaml to each node what writes it, and to each document the types of YAML 1.1, of which ours may use
- * none. Their functions are there, and throw.
+ * Schema of it. Their functions are there, and throw.
  */
-const unusedParts = new RegExp(
-  [
-    'zod/v4/core/(?:to-json-schema|json-schema-processors)',
-    'yaml/browser/dist/stringify/(?:foldFlowLines|stringify(?:Collection|Document|Pair|String)?)',
-    'yaml/browser/dist/schema/yaml-1\\.1/(?:binary|bool|float|int|omap|pairs|schema|set|timestamp)',
-  ]
-    .map((part) => `${part}\\.js$`)
-    .join('|'),
-)
+const unusedParts = /zod\/v4\/core\/(?:to-json-schema|json-schema-processors)\.js$/
 
 const noUnusedParts: Plugin = {
   name: 'no-unused-parts',

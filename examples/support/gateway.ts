@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { parseDocument } from 'yaml'
+import { load } from 'js-yaml'
 import type { Cluster } from './cluster.ts'
 import { callHttps } from './https-call.ts'
 import { type Program, runCommand, startProgram } from './programs.ts'
@@ -104,15 +104,32 @@ interface Run extends Pick<GatewayOptions, 'cluster'>, Required<Pick<GatewayOpti
 }
 
 async function fillIn(file: string, { port, url, cluster, places }: Run): Promise<string> {
-  const document = parseDocument(await readFile(file, 'utf8'))
-  document.setIn(['issuer'], url)
-  document.setIn(['listen', 'address'], `127.0.0.1:${port}`)
-  if (cluster) {
-    document.setIn(['authenticators', 'cluster', 'issuer'], cluster.issuer)
-    document.setIn(['authenticators', 'cluster', 'ca_file'], cluster.caFile)
+  const document = load(await readFile(file, 'utf8')) as Tree
+  const ofCluster: Places = cluster
+    ? [
+        [['authenticators', 'cluster', 'issuer'], cluster.issuer],
+        [['authenticators', 'cluster', 'ca_file'], cluster.caFile],
+      ]
+    : []
+  const own: Places = [
+    [['issuer'], url],
+    [['listen', 'address'], `127.0.0.1:${port}`],
+  ]
+  for (const [path, value] of [...own, ...ofCluster, ...places]) put(document, path, value)
+  return JSON.stringify(document)
+}
+
+interface Tree {
+  [key: string]: Tree | string
+}
+
+function put(tree: Tree, [key = '', ...below]: readonly string[], value: string): void {
+  if (below.length === 0) {
+    tree[key] = value
+    return
   }
-  for (const [path, value] of places) document.setIn(path, value)
-  return document.toString()
+  tree[key] ??= {}
+  put(tree[key] as Tree, below, value)
 }
 
 /** A port that nobody used a moment ago. */

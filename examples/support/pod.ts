@@ -6,7 +6,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseAllDocuments } from 'yaml'
+import { loadAll } from 'js-yaml'
 import { issuer } from './cloud-stand-in.ts'
 import { commandLine } from './gateway.ts'
 import type { Program } from './programs.ts'
@@ -49,7 +49,7 @@ interface PodSpec {
 
 /** The pod of the one Deployment or Job in a file of manifests. @throws when there is none, or it has no token */
 export async function readPod(file: string): Promise<Pod> {
-  const manifests = parseAllDocuments(await readFile(file, 'utf8')).map((document) => document.toJS() as Manifest)
+  const manifests = loadAll(await readFile(file, 'utf8')) as Manifest[]
   const spec = manifests.find(({ spec }) => spec?.template !== undefined)?.spec?.template.spec
   const [container] = spec?.containers ?? []
   if (spec === undefined || container === undefined) throw new Error(`${file} has no pod`)

@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { dirname, resolve } from 'node:path'
-import { parseDocument } from 'yaml'
+import { readSource } from '../core/config-source.ts'
 
 export interface AdminRequest {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -57,19 +57,27 @@ const defaultSocket = './data/admin.sock'
 const idleMs = 600_000
 
 /**
- * The path of the admin socket that a configuration names. Only that key is read, without the schema: an operator must
- * reach a gateway that runs, whatever is wrong with the document on disk by now, and soon.
+ * The path of the admin socket that a configuration names. Only that part of the text is read, without the schema: an
+ * operator must reach a gateway that runs, whatever is wrong with the document on disk by now, and soon.
  *
  * @throws {AdminSocketError}
  */
 export async function readAdminSocketPath(configFile: string): Promise<string> {
-  const listen: unknown =
-    parseDocument(await readText(configFile)).getIn(['admin', 'listen']) ?? `unix:${defaultSocket}`
+  const text = await readText(configFile)
+  const part = adminPart.exec(text)?.[0]
+  const { content, problems } = readSource(part ?? text)
+  if (part !== undefined && problems[0])
+    throw new AdminSocketError(`${configFile}: admin can not be read: ${problems[0].message}`)
+  const { admin } = (content ?? {}) as { readonly admin?: { readonly listen?: unknown } | null }
+  const listen = admin?.listen ?? `unix:${defaultSocket}`
   const path = typeof listen === 'string' ? /^unix:(.+)$/.exec(listen)?.[1] : undefined
   if (path === undefined)
     throw new AdminSocketError(`${configFile}: admin.listen names no unix socket: expected unix:PATH`)
   return resolve(dirname(resolve(configFile)), path)
 }
+
+/** The key with what stands below it: lines that are indented, empty, or comments. */
+const adminPart = /^admin:.*(?:\r?\n(?:[ \t#].*)?)*/m
 
 async function readText(configFile: string): Promise<string> {
   try {

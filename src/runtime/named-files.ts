@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Document, LineCounter, type Node, parseDocument } from 'yaml'
 import type { Configuration, Diagnostic } from '../core/config.ts'
 import type { ConfiguredPeer } from '../core/config-federation.ts'
+import { type ConfigurationSource, readSource } from '../core/config-source.ts'
 import { storeFiles } from '../core/config-store.ts'
 import { destinationsOf, sourcesOf } from '../core/sync.ts'
 
@@ -74,16 +74,9 @@ function fileKeys(at: Path, value: object): readonly NamedFile[] {
 
 /** Where in the document something stands. It is read once more for that, and of most there is nothing to be told. */
 export function createLocator(text: string, severity: Diagnostic['severity']) {
-  let read: { readonly document: Document; readonly counter: LineCounter } | undefined
-  return (at: Path, message: string): Diagnostic => {
-    read ??= readWithLines(text)
-    const node = read.document.getIn(at, true) as Node | undefined
-    const { line, col } = read.counter.linePos(node?.range?.[0] ?? 0)
-    return { severity, line: Math.max(1, line), column: Math.max(1, col), path: at.join('.'), message }
+  let source: ConfigurationSource | undefined
+  return (path: Path, message: string): Diagnostic => {
+    source ??= readSource(text)
+    return { ...source.locate({ path, message }), severity }
   }
-}
-
-function readWithLines(text: string) {
-  const counter = new LineCounter()
-  return { counter, document: parseDocument(text, { lineCounter: counter }) }
 }

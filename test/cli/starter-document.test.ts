@@ -1,5 +1,5 @@
+import { load } from 'js-yaml'
 import { expect, test } from 'vitest'
-import { parse } from 'yaml'
 import { formatStarterDocument } from '../../src/cli/starter-document.ts'
 import { commonQuestions, questionsFor, type StarterName, starterNames } from '../../src/cli/starter-sources.ts'
 import { quoteYaml } from '../../src/cli/yaml-text.ts'
@@ -38,7 +38,7 @@ test('no line is too wide for a terminal, but for conditions', () => {
 
 test('files of a certificate are named as they were given', async () => {
   const text = write(['vm'], { tls: { certificate: "/etc/it's.crt", key: '/etc/tls.key' } })
-  expect(parse(text).listen.tls).toEqual({ certificate: "/etc/it's.crt", key: '/etc/tls.key' })
+  expect(load(text)).toMatchObject({ listen: { tls: { certificate: "/etc/it's.crt", key: '/etc/tls.key' } } })
 })
 
 test.each([
@@ -52,7 +52,7 @@ test.each([
   ['a: b', "'a: b'"],
 ])('the text %s is written %s', (text, written) => {
   expect(quoteYaml(text)).toBe(written)
-  expect(parse(`value: ${written}`)).toEqual({ value: text })
+  expect(load(`value: ${written}`)).toEqual({ value: text })
 })
 
 test.each([

@@ -185,7 +185,7 @@ describe('text that is no document', () => {
     ['a key twice below', 'listen: { address: a, address: b }', ['1:23 : this key stands here for the second time']],
     ['a tab', 'listen:\n\taddress: a', [/^2:1 : a tab can not indent in YAML: write spaces/]],
     ['two documents', `${base}\n---\na: 1`, ['11:1 : a second document begins here: a configuration is one document']],
-    ['an open quote', 'issuer: "https', [/^1:15 : missing closing "quote/]],
+    ['an open quote', 'issuer: "https', ['1:15 : the text ends here, and a closing " is missing']],
     [
       'an expression in braces without quotes',
       'a: { b: /x/${proof.name} }',
@@ -212,7 +212,7 @@ describe('text that is no document', () => {
     [
       'a bomb of anchors',
       `a: &a [x, x, x, x, x, x, x, x, x]\n${[...'bcdefghi'].map((name, index) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[index]}`).join(', ')}]`).join('\n')}`,
-      [/^1:1 : aliases stand for more than 100 values each: write them out/],
+      ['1:1 : aliases stand for more than 100000 values: write them out'],
     ],
     ['lists in lists', `a: ${'['.repeat(20_000)}`, [/nested too deeply/]],
     ['maps in maps', `${'{a: '.repeat(20_000)}`, [/nested too deeply/]],
@@ -570,7 +570,7 @@ describe('rules and policies', () => {
     ],
     [
       'identities:\n  - spiffe_id: /a\n    from: cluster\n    when: >-\n      true &&\n      proof.nmespace == "a"',
-      /^14:11 identities\[0\]\.when: /,
+      /^15:7 identities\[0\]\.when: /,
     ],
     ['identities: [{ spiffe_id: "/a/${proof.nmespace}", from: cluster }]', /^11:39 identities\[0\]\.spiffe_id: /],
     [

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { load } from 'js-yaml'
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
 import dashboard from '../../deploy/grafana/apostille.json' with { type: 'json' }
 import { type MetricRow, metrics } from '../../src/core/telemetry.ts'
 import { knownSeries, outerLabels, readPromql } from '../support/promql.ts'
@@ -17,7 +17,7 @@ interface Rule {
   readonly annotations: { readonly summary: string; readonly runbook_url: string }
 }
 
-const { groups } = parse(read('deploy/prometheus/alerts.yaml')) as {
+const { groups } = load(read('deploy/prometheus/alerts.yaml')) as {
   readonly groups: readonly { readonly name: string; readonly rules: readonly Rule[] }[]
 }
 const rules = groups.flatMap(({ rules }) => rules)

@@ -1,8 +1,8 @@
 /** Every configuration in the documentation is one: whole as it stands, or as a part of the least that works. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { loadAll } from 'js-yaml'
 import { describe, expect, test } from 'vitest'
-import { parseAllDocuments } from 'yaml'
 import { ConfigurationError, parseConfiguration } from '../../src/core/config.ts'
 import { pages, readPage, root } from './pages.ts'
 
@@ -25,8 +25,8 @@ const samples: readonly Sample[] = pages.flatMap((page) =>
   readPage(page)
     .blocks.filter(({ language }) => language === 'yaml')
     .flatMap(({ text }) => {
-      const documents = parseAllDocuments(text)
-      const [content] = documents.map((document) => document.toJS() as Document)
+      const documents = loadAll(text) as Document[]
+      const [content] = documents
       return documents.length === 1 && isConfiguration(content) ? [{ text, content }] : []
     })
     .map((sample, index) => ({ page, index: index + 1, ...sample })),

@@ -6,8 +6,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { load } from 'js-yaml'
 import { describe, expect, test } from 'vitest'
-import { parse as parseYaml } from 'yaml'
 import type { AuthenticatedIdentity } from '../../src/core/authenticate.ts'
 import { type Configuration, parseConfiguration } from '../../src/core/config.ts'
 import { createConfigured } from '../../src/core/configured.ts'
@@ -20,6 +20,11 @@ interface Row {
   readonly gets: string
   /** What else is in the SVID: YAML. */
   readonly more: string
+}
+
+interface Wanted {
+  readonly ttl?: string
+  readonly [member: string]: unknown
 }
 
 interface Recipe {
@@ -63,13 +68,13 @@ function configure(text: string) {
     store: 'sqlite:./a.db',
     seal: { file: './seal.key' },
   }
-  const config = parseConfiguration(JSON.stringify({ ...fixed, ...parseYaml(text) }))
+  const config = parseConfiguration(JSON.stringify({ ...fixed, ...(load(text) as object) }))
   const deps = { now: () => new Date(0), monotonicMs: () => 0 } as Parameters<typeof createConfigured>[2]
   return createConfigured(config, [], deps)
 }
 
 function readProof(text: string, config: Configuration): AuthenticatedIdentity {
-  const [[name, attributes] = ['', {}], ...others] = Object.entries(parseYaml(text) as Record<string, object>)
+  const [[name, attributes] = ['', {}], ...others] = Object.entries(load(text) as Record<string, object>)
   const type = config.authenticators.get(name)?.type
   expect([type, others]).toEqual([expect.any(String), []])
   const told = attributes as AuthenticatedIdentity['attributes']
@@ -139,7 +144,7 @@ describe.each(recipes)('recipe $title', ({ text, rows }) => {
     }
     expect([decision.granted, decision.spiffeId, said]).toEqual([true, idOf(gets), expect.any(String)])
     if (more === '') return
-    const { ttl, ...rest } = parseYaml(more.startsWith('{') ? more : `{ ${more} }`)
+    const { ttl, ...rest } = load(more.startsWith('{') ? more : `{ ${more} }`) as Wanted
     const { audience = [], ttlSeconds, address, time } = request
     const asked = request.operation === 'jwt_svid' && { audience }
     const input = {

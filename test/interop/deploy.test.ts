@@ -1,6 +1,6 @@
 import { join } from 'node:path'
+import { loadAll } from 'js-yaml'
 import { beforeAll, expect, test } from 'vitest'
-import { parseAllDocuments } from 'yaml'
 import { parseConfiguration } from '../../src/core/config.ts'
 import { cleanupAfterAll } from './support/cleanup.ts'
 import { run, runOk } from './support/command.ts'
@@ -68,7 +68,7 @@ const renderings: readonly (readonly [name: string, render: () => Promise<string
 ]
 
 function manifestsOf(text: string): readonly Manifest[] {
-  return parseAllDocuments(text).flatMap((document) => (document.contents === null ? [] : [document.toJS()]))
+  return (loadAll(text) as (Manifest | null)[]).filter((document) => document !== null)
 }
 
 const places: Readonly<Record<string, string>> = {

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { load } from 'js-yaml'
 import { beforeAll, beforeEach, expect, test } from 'vitest'
-import { parse } from 'yaml'
 import { cleanupAfterAll, makeFolder } from './support/cleanup.ts'
 import { run, runOk } from './support/command.ts'
 import { copyProject } from './support/packed.ts'
@@ -94,6 +94,11 @@ async function sha256(file: string): Promise<string> {
     .digest('hex')
 }
 
+interface Workflow {
+  readonly permissions: object
+  readonly jobs: { readonly release: { readonly permissions: object; readonly steps: readonly Step[] } }
+}
+
 interface Step {
   readonly uses?: string
   readonly run?: string
@@ -101,12 +106,12 @@ interface Step {
 
 test('the workflow publishes by the identity of its job, holds no secret, and names versions of actions', async () => {
   const text = await readFile(join(import.meta.dirname, '../../.github/workflows/release.yml'), 'utf8')
-  const { permissions, jobs } = parse(text)
+  const { permissions, jobs } = load(text) as Workflow
   expect(permissions).toEqual({})
   expect(Object.keys(jobs)).toEqual(['release'])
   expect(jobs.release.permissions).toEqual({ contents: 'write', 'id-token': 'write' })
   expect(text).not.toContain('secrets.')
-  const steps = jobs.release.steps as readonly Step[]
+  const { steps } = jobs.release
   for (const { uses } of steps) if (uses !== undefined) expect(uses).toMatch(/^actions\/[\w-]+@v\d+$/)
   expect(steps.map((step) => step.run).filter(Boolean)).toContainEqual(expect.stringContaining('npm run release -- '))
   const manifest = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'))

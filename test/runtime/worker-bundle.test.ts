@@ -36,7 +36,7 @@ test('whose code comes with every request is a short list as well', () => {
     '@marcbachmann/cel-js',
     'hono',
     'jose',
-    'yaml',
+    'js-yaml',
     'zod',
   ])
 })
