@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { parseYaml } from '../../src/core/yaml-tree.ts'
 
-const valueOf = (text: string) => parseYaml(text).root?.value
+const contentOf = (text: string) => parseYaml(text).root?.value
 /** `offset message` of each. */
 const problemsOf = (text: string) => parseYaml(text).problems.map(({ at, message }) => `${at} ${message}`)
 
@@ -35,7 +35,7 @@ describe('the core schema', () => {
     ['!!map {a: 1}', { a: 1 }],
   ])('%s', (written, value) => {
     expect(problemsOf(`a: ${written}`)).toEqual([])
-    expect(valueOf(`a: ${written}`)).toEqual({ a: value })
+    expect(contentOf(`a: ${written}`)).toEqual({ a: value })
   })
 
   test.each([
@@ -45,22 +45,22 @@ describe('the core schema', () => {
     ['a: one\n  two', 'one two'],
     ['a: |2\n   one\n', ' one\n'],
   ])('%j', (text, value) => {
-    expect(valueOf(text)).toEqual({ a: value })
+    expect(contentOf(text)).toEqual({ a: value })
   })
 
   test('a text without a value has no root, and no problem', () => {
     expect(parseYaml('')).toEqual({ problems: [] })
     expect(parseYaml('# a comment\n')).toEqual({ problems: [] })
-    expect(valueOf('~')).toBeNull()
+    expect(contentOf('~')).toBeNull()
   })
 
   test('a mark of the byte order and line ends of other systems change nothing', () => {
-    expect(valueOf('\uFEFFa: 1\r\nb:\r\n  - c\r\n')).toEqual({ a: 1, b: ['c'] })
+    expect(contentOf('\uFEFFa: 1\r\nb:\r\n  - c\r\n')).toEqual({ a: 1, b: ['c'] })
   })
 })
 
 test('an alias is the value of its anchor, the last one of that name before it', () => {
-  expect(valueOf('a: &x [1]\nb: *x\nc: &x 2\nd: *x')).toEqual({ a: [1], b: [1], c: 2, d: 2 })
+  expect(contentOf('a: &x [1]\nb: *x\nc: &x 2\nd: *x')).toEqual({ a: [1], b: [1], c: 2, d: 2 })
 })
 
 test('what stands in a problem does not come out as content', () => {
@@ -86,9 +86,7 @@ describe('what is wrong, and where', () => {
     ['--- # one\na: --- 1\n--- # two\nb: 1', ['19 a second document begins here: a configuration is one document']],
     [
       'a: b: c',
-      [
-        '4 a value can not go on here: what begins with one of - ? @ ` % or holds a colon and a space stands in quotes',
-      ],
+      ['4 a value can not go on here: what begins with one of - ? @ ` % or holds a colon and a space stands in quotes'],
     ],
     ['a:\n  b: 1\n c: 2', ['11 this is indented unlike what stands above it']],
     ["a: 'b\nc: d", ['6 this is indented too little, or a quote above is not closed']],
