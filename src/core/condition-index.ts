@@ -39,25 +39,57 @@ export interface Found<T> {
 
 export type Attributes = Readonly<Record<string, unknown>>
 
+const unconditional: Conditions = { keys: [], guarded: new Set() }
+
+/** What was read of each conjunction: its keys by their variable. A rule is checked, indexed and explained by it. */
+const readBefore = new WeakMap<Tree, Conjunction>()
+
+interface Conjunction {
+  readonly byVariable: ReadonlyMap<string, Conditions>
+  readonly others: Conditions
+}
+
 /** Keys of conditions with the given variable, such as `proof`. */
 export function conditionsOf(tree: Tree | undefined, variable: string): Conditions {
-  const conjuncts = tree ? conjunctsOf(tree) : []
-  const compared = conjuncts.map(comparisonOf).filter((found) => found?.path[0] === variable && !found.negated)
-  const byPath = Map.groupBy(
-    compared.filter((found) => found !== undefined),
+  if (tree === undefined) return unconditional
+  let conjunction = readBefore.get(tree)
+  if (conjunction === undefined) {
+    conjunction = readConjunction(tree)
+    readBefore.set(tree, conjunction)
+  }
+  return conjunction.byVariable.get(variable) ?? conjunction.others
+}
+
+function readConjunction(tree: Tree): Conjunction {
+  const conjuncts = conjunctsOf(tree)
+  const guarded = new Set(conjuncts.flatMap((conjunct) => presenceOf(conjunct)?.join('.') ?? []))
+  const byVariable = new Map<string, Conditions>()
+  for (const comparisons of comparisonsByPath(conjuncts).values()) {
+    const key = mergeComparisons(comparisons)
+    const [variable = ''] = key.path
+    const before = byVariable.get(variable)
+    const contradiction = before?.contradiction ?? (key.values.size === 0 ? key.path.join('.') : undefined)
+    byVariable.set(variable, {
+      keys: [...(before?.keys ?? []), key],
+      guarded,
+      ...(contradiction !== undefined && { contradiction }),
+    })
+  }
+  return { byVariable, others: { keys: [], guarded } }
+}
+
+function comparisonsByPath(conjuncts: readonly Tree[]): ReadonlyMap<string, readonly Comparison[]> {
+  const compared = conjuncts.map(comparisonOf).filter((found) => found !== undefined)
+  return Map.groupBy(
+    compared.filter(({ negated }) => !negated),
     ({ path }) => path.join('\0'),
   )
-  const merged = [...byPath.values()].map(mergeComparisons)
-  const empty = merged.find(({ values }) => values.size === 0)
-  return {
-    keys: merged,
-    guarded: new Set(conjuncts.flatMap((conjunct) => presenceOf(conjunct)?.join('.') ?? [])),
-    ...(empty && { contradiction: empty.path.join('.') }),
-  }
 }
 
 function mergeComparisons(comparisons: readonly Comparison[]): ConditionKey {
-  const path = comparisons[0]?.path ?? []
+  const [first] = comparisons
+  const path = first?.path ?? []
+  if (comparisons.length === 1 && first?.kind === 'equals') return { path, values: new Set(first.texts) }
   const starts = comparisons.filter(({ kind }) => kind === 'starts').flatMap(({ texts }) => texts)
   const equals = comparisons.filter(({ kind }) => kind === 'equals').map(({ texts }) => new Set(texts))
   const longest = starts.reduce((long, text) => (text.length > long.length ? text : long), '')

@@ -15,6 +15,7 @@ import type { AttributeType } from './config-authenticators.ts'
 import { type CheckContext, checkTree, ExpressionSyntaxError } from './expression-checks.ts'
 import { pathOf, sourceOf, type Tree, textOf } from './expression-tree.ts'
 import { findPatternProblem, matchesGlob } from './glob.ts'
+import type { Template } from './template.ts'
 
 export { ExpressionSyntaxError } from './expression-checks.ts'
 
@@ -62,8 +63,8 @@ export interface Expression {
 /** Variables with their types, and our functions. */
 export interface ExpressionEnvironment extends CheckContext {
   readonly cel: Environment
-  /** Expressions of templates by their text: in a thousand rules they are mostly the same. */
-  readonly holes: Map<string, Expression>
+  /** Templates by their text: in a thousand rules they are mostly the same. */
+  readonly templates: Map<string, Template>
 }
 
 /**
@@ -122,7 +123,7 @@ export function createRuleEnvironments(): typeof ruleEnvironment {
     const key = JSON.stringify(attributes)
     const first = known.get(key) ?? ruleEnvironment(attributes)
     known.set(key, first)
-    return { ...first, holes: new Map(), values: withRequestValues(values), ...(suggest && { suggest }) }
+    return { ...first, templates: new Map(), values: withRequestValues(values), ...(suggest && { suggest }) }
   }
 }
 
@@ -152,7 +153,7 @@ function createEnvironment(
     cel.registerVariable({ name, schema })
     names.set(name, new Set(Object.keys(attributes)))
   }
-  return { cel, holes: new Map(), variables: names, values: withRequestValues(values) }
+  return { cel, templates: new Map(), variables: names, values: withRequestValues(values) }
 }
 
 function withRequestValues(values: AttributeValues): AttributeValues {

@@ -121,8 +121,13 @@ export function compileRules(inputs: readonly RuleInput[], context: RuleContext)
   const environments = new Map(
     [...context.authenticators].map(([name, row]) => [name, createRuleEnvironment(row, environmentOf)]),
   )
-  const compiled = inputs.map((input) => compileRule(input, context, environments.get(input.from), report))
-  reportDuplicates(inputs, compiled, report)
+  const reserved = new Set(context.reservedDnsNames.map((name) => name.toLowerCase()))
+  const digests = inputs.map(digestRule)
+  const compiled = inputs.map((input, index) => {
+    const environment = environments.get(input.from)
+    return compileRule(input, { ...context, digest: digests[index] ?? '', reserved, environment, report })
+  })
+  reportDuplicates(inputs, { digests, compiled }, report)
   const sound = compiled.filter((rule) => rule !== undefined)
   return { rules: createRuleSet(sound, context), problems: problems as readonly Problem[] }
 }
@@ -144,20 +149,29 @@ function createRuleSet(rules: readonly CompiledRule[], context: RuleContext): Ru
     reservedAudiences: new Set(context.reservedAudiences),
     reservedDnsNames: new Set(context.reservedDnsNames.map((name) => name.toLowerCase())),
     byDigest: new Map(rules.map((rule) => [rule.digest, rule])),
-    find: new Map([...byAuthenticator].map(([name, group]) => [name, indexRules(group)])),
+    find: new Map([...byAuthenticator].map(([name, group]) => [name, createFinder(group)])),
   }
 }
 
-function indexRules(rules: readonly CompiledRule[]) {
-  return createConditionIndex(rules.map((value) => ({ keys: conditionsOf(value.when?.tree, 'proof').keys, value })))
+/** The index is made for the first proof: a check of the document needs none. */
+function createFinder(rules: readonly CompiledRule[]) {
+  let find: ReturnType<typeof createConditionIndex<CompiledRule>> | undefined
+  return (proof: Attributes) => {
+    find ??= createConditionIndex(rules.map((value) => ({ keys: conditionsOf(value.when?.tree, 'proof').keys, value })))
+    return find(proof)
+  }
 }
 
-function compileRule(
-  input: RuleInput,
-  context: RuleContext,
-  environment: ExpressionEnvironment | undefined,
-  report: Report,
-): CompiledRule | undefined {
+interface RuleCompilation extends RuleContext {
+  readonly digest: string
+  /** DNS names in lower case. */
+  readonly reserved: ReadonlySet<string>
+  readonly environment: ExpressionEnvironment | undefined
+  readonly report: Report
+}
+
+function compileRule(input: RuleInput, context: RuleCompilation): CompiledRule | undefined {
+  const { digest, reserved, environment, report } = context
   let failed = false
   const note: Report = (path, message, offset) => {
     failed = true
@@ -168,13 +182,13 @@ function compileRule(
   const compiler = { environment, note }
   const when = compileWhen(input, context, compiler)
   const spiffePath = compileField(compiler, ['spiffe_id'], input.spiffe_id, findPathTemplateProblem)
-  const reserved = new Set(context.reservedDnsNames.map((name) => name.toLowerCase()))
   const dnsNames = input.dns_names.map((name, index) =>
     compileField(compiler, ['dns_names', index], name, (template) => findDnsTemplateProblem(template, reserved)),
   )
   const claims = compileClaims(input.claims, compiler)
   if (failed || !spiffePath) return undefined
   return assembleRule(input, {
+    digest,
     when,
     spiffePath,
     dnsNames: dnsNames.filter((name) => name !== undefined),
@@ -184,10 +198,11 @@ function compileRule(
 
 function assembleRule(
   input: RuleInput,
-  parts: Pick<CompiledRule, 'spiffePath' | 'dnsNames' | 'claims'> & { readonly when: Expression | undefined },
+  parts: Pick<CompiledRule, 'digest' | 'spiffePath' | 'dnsNames' | 'claims'> & {
+    readonly when: Expression | undefined
+  },
 ): CompiledRule {
-  const { when, ...templates } = parts
-  const digest = digestRule(input)
+  const { digest, when, ...templates } = parts
   const reads = [when, parts.spiffePath, ...parts.dnsNames, ...parts.claims.flatMap(([, claim]) => templatesOf(claim))]
   return {
     name: input.name ?? digest.slice(0, 12),
@@ -347,18 +362,23 @@ export function isLiteralClaim(claim: ClaimTemplate): boolean {
   return templatesOf(claim).every(isLiteral)
 }
 
-function reportDuplicates(inputs: readonly RuleInput[], rules: readonly (CompiledRule | undefined)[], report: Report) {
+interface Judged {
+  readonly digests: readonly string[]
+  readonly compiled: readonly (CompiledRule | undefined)[]
+}
+
+function reportDuplicates(inputs: readonly RuleInput[], { digests, compiled }: Judged, report: Report): void {
   const names = new Set<string>()
-  const digests = new Map<string, string>()
+  const sound = new Map<string, string>()
   for (const [index, input] of inputs.entries()) {
-    const digest = digestRule(input)
+    const digest = digests[index] ?? ''
     const name = input.name ?? digest.slice(0, 12)
-    const earlier = digests.get(digest)
+    const earlier = sound.get(digest)
     if (earlier !== undefined)
       report(input.path, `this rule never applies: ${earlier} has the same from, when and spiffe_id and comes first`)
     else if (names.has(name)) report([...input.path, 'name'], `two rules are named ${name}`)
     names.add(name)
-    if (rules[index]) digests.set(digest, name)
+    if (compiled[index]) sound.set(digest, name)
   }
 }
 

@@ -24,6 +24,14 @@ export interface Template {
 
 /** @throws {ExpressionSyntaxError} with offsets into the whole text */
 export function compileTemplate(text: string, environment: ExpressionEnvironment): Template {
+  const known = environment.templates.get(text)
+  if (known) return known
+  const template = readTemplate(text, environment)
+  environment.templates.set(text, template)
+  return template
+}
+
+function readTemplate(text: string, environment: ExpressionEnvironment): Template {
   const pieces: (string | Expression)[] = []
   let at = 0
   while (at < text.length) {
@@ -94,13 +102,9 @@ function isPlain(value: object): boolean {
 
 function compileHole(text: string, start: number, end: number, environment: ExpressionEnvironment): Expression {
   const source = text.slice(start, end)
-  const known = environment.holes.get(source)
-  if (known) return known
   if (source.trim() === '') throw new ExpressionSyntaxError('an expression is missing between the braces', start)
   try {
-    const hole = compileExpression(source, environment, 'any')
-    environment.holes.set(source, hole)
-    return hole
+    return compileExpression(source, environment, 'any')
   } catch (error) {
     if (!(error instanceof ExpressionSyntaxError)) throw error
     throw new ExpressionSyntaxError(error.message, start + error.offset, { cause: error })
