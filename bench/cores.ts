@@ -24,8 +24,8 @@ export function spawnOn(core: number | string, command: readonly string[], optio
   return spawn('taskset', ['-c', String(core), ...command], options)
 }
 
-/** Runs `command` on one core to its end and answers what it wrote. @throws {Error} when it fails, with its last words */
-export async function runOn(core: number, command: readonly string[]): Promise<string> {
+/** Runs `command` on one core, or on a list of them, to its end and answers what it wrote. @throws {Error} when it fails, with its last words */
+export async function runOn(core: number | string, command: readonly string[]): Promise<string> {
   const child = spawnOn(core, command, { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   let complaint = ''

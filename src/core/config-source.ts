@@ -4,7 +4,7 @@
  * @module
  */
 import type { Problem } from './expression.ts'
-import { type Entry, offsetInText, parseYaml, type Tree } from './yaml-tree.ts'
+import { type Entry, type KeyedEntry, offsetInText, parseYaml, type Tree } from './yaml-tree.ts'
 
 /** One mistake, or a warning, and where it stands. */
 export interface Diagnostic {
@@ -55,15 +55,15 @@ function createLocator(text: string, root: Tree | undefined): ConfigurationSourc
       tree = entry?.tree
       if (entry === undefined) break
       const isKey = atKey === true && depth === path.length - 1
-      at = (isKey ? entry.keyAt : (entry.at ?? entry.keyAt)) ?? at
+      at = (isKey ? entry.keyAt : entry.at) ?? at
     }
     if (offset !== undefined && tree?.kind === 'scalar') at = offsetInText(text, tree, offset)
     return { severity: severity ?? 'error', ...position(text, at), path: formatPath(path), message }
   }
 }
 
-function stepInto(tree: Tree | undefined, step: string | number): Entry | undefined {
-  if (tree?.kind === 'mapping') return tree.entries.get(String(step))
+function stepInto(tree: Tree | undefined, step: string | number): (Partial<KeyedEntry> & Entry) | undefined {
+  if (tree?.kind === 'mapping') return tree.entries.find(({ key }) => key === step)
   return tree?.kind === 'list' ? tree.items[Number(step)] : undefined
 }
 

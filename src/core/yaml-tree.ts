@@ -49,14 +49,18 @@ export interface List extends Placed {
 export interface Mapping extends Placed {
   readonly kind: 'mapping'
   readonly value: Record<string, unknown>
-  readonly entries: Map<string, Entry>
+  readonly entries: KeyedEntry[]
 }
 
-/** What stands in a list or at a key; an alias stands elsewhere than what it is for. */
+/** What stands in a list; an alias stands elsewhere than what it is for. */
 export interface Entry {
-  readonly keyAt?: number | undefined
   readonly at?: number | undefined
   readonly tree: Tree
+}
+
+export interface KeyedEntry extends Entry {
+  readonly key: string
+  readonly keyAt?: number | undefined
 }
 
 export interface TextProblem {
@@ -169,13 +173,13 @@ function compose(text: string, events: readonly Event[]) {
       frame.key = undefined
       if (name === undefined) return
       // A value that is left out would stand behind the colon.
-      frame.tree.entries.set(name, { keyAt, at: at ?? text.indexOf(':', passed) + 1, tree })
+      frame.tree.entries.push({ key: name, keyAt, at: at ?? text.indexOf(':', passed) + 1, tree })
       frame.tree.value[name] = tree.value
     }
   }
 
-  function readKey({ entries }: Mapping, { value }: Tree, at: number | undefined): string | undefined {
-    const problem = findKeyProblem(value, entries)
+  function readKey(mapping: Mapping, { value }: Tree, at: number | undefined): string | undefined {
+    const problem = findKeyProblem(value, mapping.value)
     if (problem !== undefined) report(at, problem)
     return problem === undefined ? (value as string) : undefined
   }
@@ -245,7 +249,7 @@ function compose(text: string, events: readonly Event[]) {
         readScalar(event)
         return true
       case EVENT_ID.MAPPING:
-        open(event, { kind: 'mapping', at: event.start, value: {}, entries: new Map() })
+        open(event, { kind: 'mapping', at: event.start, value: {}, entries: [] })
         return true
       case EVENT_ID.SEQUENCE:
         open(event, { kind: 'list', at: event.start, value: [], items: [] })
@@ -261,16 +265,17 @@ function compose(text: string, events: readonly Event[]) {
     }
   }
 
-  for (const [index, event] of events.entries()) if (!read(event, events[index + 1])) break
+  let index = 0
+  for (const event of events) if (!read(event, events[++index])) break
   if (aliased > maxAliased) report(0, `aliases stand for more than ${maxAliased} values: write them out`)
   return { root, problems }
 }
 
-function findKeyProblem(key: unknown, entries: ReadonlyMap<string, Entry>): string | undefined {
+function findKeyProblem(key: unknown, known: object): string | undefined {
   if (typeof key !== 'string') return 'a key is a text: put it into quotes'
   if (key === '<<') return 'merge keys are not taken here: write the keys out'
   if (key === '__proto__') return 'this is not taken as a key'
-  return entries.has(key) ? 'this key stands here for the second time' : undefined
+  return Object.hasOwn(known, key) ? 'this key stands here for the second time' : undefined
 }
 
 /** §10.3.2: what is neither of the core schema's other types is a text. */
