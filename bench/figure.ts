@@ -10,8 +10,11 @@ export interface Bound {
   readonly kind: 'at least' | 'at most'
   readonly required: number
   readonly aim?: number
-  /** What shows that something is plainly broken, in place of a share of `required`, where that is near what bare engines do. */
-  readonly broken?: number
+  /**
+   * What shows that something is plainly broken, in place of a share of `required`, where that is near what the engine does
+   * by itself: less than `share` of what was `seen` of it in the same round.
+   */
+  readonly broken?: { readonly seen: string; readonly share: number }
 }
 
 /** One line of the table. */
@@ -67,8 +70,16 @@ export interface Judgement {
 }
 
 /** Whether a result is so far off the requirement that it is no noise. */
-export function fails({ row, median: middle, max }: RowResult, { share, lenient }: Judgement): boolean {
-  const { kind, required, broken = required * share } = row.bound
-  if (kind === 'at most') return !lenient && !(middle <= required / share)
-  return lenient ? !(max >= broken) : !(middle >= required * share)
+export function fails(result: RowResult, { share, lenient }: Judgement): boolean {
+  const { kind, required } = result.row.bound
+  if (kind === 'at most') return !lenient && !(result.median <= required / share)
+  return lenient ? isBroken(result, share) : !(result.median >= required * share)
+}
+
+function isBroken({ row, max, samples }: RowResult, share: number): boolean {
+  const { required, broken } = row.bound
+  if (broken === undefined) return !(max >= required * share)
+  return !samples.some(
+    ({ values, seen }) => (values[row.name] ?? Number.NaN) >= broken.share * (seen[broken.seen] ?? Number.NaN),
+  )
 }

@@ -18,7 +18,11 @@ import { jwtRequests } from './request.ts'
 import { freePort, type ServerProcess } from './server-process.ts'
 import { createConfiguration, type Workload } from './workload.ts'
 
-const kinds = { 'worker-issue': 'bench/recordless.worker.ts', 'worker-all-in': 'src/runtime/server.worker.ts' } as const
+const kinds = {
+  'worker-issue': 'bench/recordless.worker.ts',
+  'worker-all-in': 'src/runtime/server.worker.ts',
+  trivial: 'bench/trivial.worker.ts',
+} as const
 
 export const workers: Figure = {
   rows: [
@@ -26,8 +30,8 @@ export const workers: Figure = {
       name: 'worker-issue',
       what: 'JWT-SVID in workerd, without a record, 32 connections',
       unit: 'O',
-      // A Worker that reads and answers as much, and does nothing, is at 0.20 itself.
-      bound: { kind: 'at least', required: 0.2, aim: 0.25, broken: 0.04 },
+      // A Worker that reads and answers as much, and does nothing, is not far from this itself.
+      bound: { kind: 'at least', required: 0.2, aim: 0.25, broken: { seen: 'trivial', share: 0.25 } },
     },
     {
       name: 'worker-all-in',
@@ -54,7 +58,8 @@ export const workers: Figure = {
         values[name] = perSecond / signs
         seen[`${name} per second`] = perSecond
       }
-      return { values, seen }
+      const { trivial = Number.NaN, ...ofRows } = values
+      return { values: ofRows, seen: { ...seen, trivial } }
     }
   },
 }
