@@ -5,7 +5,7 @@
  */
 import { CliError } from './cli-error.ts'
 import { translateFileError } from './files.ts'
-import { type FreshToken, keepFileFresh } from './fresh-file.ts'
+import { type FreshToken, keepFileFresh, machineTiming } from './fresh-file.ts'
 import { formatMoment, type Output } from './output.ts'
 import { type HookOptions, runHooks } from './renewal-hook.ts'
 import { tellRenewal, tellTrouble, untilStopped } from './watch.ts'
@@ -31,11 +31,7 @@ export async function watchJwt(
         hooking = hooking.then(() => runHooks(hooks, (error) => tellTrouble(output, 'warning', error)))
       },
       failed: (error) => tellTrouble(output, 'not renewed yet', toCliError(error)),
-      now: () => new Date(),
-      startTimer(callback, ms) {
-        const timer = setTimeout(callback, ms)
-        return () => clearTimeout(timer)
-      },
+      ...machineTiming,
     })
   const stopped = untilStopped()
   const { stop } = await translateFileError(path, start)
