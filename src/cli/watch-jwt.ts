@@ -7,7 +7,7 @@ import { CliError } from './cli-error.ts'
 import { translateFileError } from './files.ts'
 import { type FreshToken, keepFileFresh, machineTiming } from './fresh-file.ts'
 import { formatMoment, type Output } from './output.ts'
-import { type HookOptions, runHooks } from './renewal-hook.ts'
+import { createHookRunner, type HookOptions } from './renewal-hook.ts'
 import { tellRenewal, tellTrouble, untilStopped } from './watch.ts'
 
 export interface WatchedJwt extends FreshToken {
@@ -21,14 +21,14 @@ export async function watchJwt(
   file: { readonly path: string; readonly fetch: () => Promise<WatchedJwt> },
 ): Promise<void> {
   const { path, fetch } = file
-  let hooking = Promise.resolve()
+  const follow = createHookRunner(hooks, (error) => tellTrouble(output, 'warning', error))
   const start = () =>
     keepFileFresh<WatchedJwt>({
       path,
       fetch,
       written(svid) {
         tellToken(output, svid, path)
-        hooking = hooking.then(() => runHooks(hooks, (error) => tellTrouble(output, 'warning', error)))
+        follow()
       },
       failed: (error) => tellTrouble(output, 'not renewed yet', toCliError(error)),
       ...machineTiming,

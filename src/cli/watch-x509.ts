@@ -10,11 +10,12 @@ import { createX509Source, type X509Source, type X509SourceOptions } from '../sd
 import { machineTiming } from './fresh-file.ts'
 import type { WorkloadOptions } from './options.ts'
 import { formatMoment, type Output } from './output.ts'
+import { createPublisher } from './publisher.ts'
 import type { HookOptions } from './renewal-hook.ts'
 import { sdkError } from './sdk-error.ts'
 import { checkProofFlags, noProof } from './server-call.ts'
 import { svidFilesOf, writeSvidFolder } from './svid-folder.ts'
-import { createPublisher, tellRenewal, tellTrouble, untilStopped } from './watch.ts'
+import { tellRenewal, tellTrouble, untilStopped } from './watch.ts'
 
 export interface WatchX509Options extends WorkloadOptions, HookOptions {
   readonly keyType: KeyTypeName
