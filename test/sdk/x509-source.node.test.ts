@@ -18,12 +18,10 @@ import {
   type X509Source,
   type X509SourceOptions,
 } from '../../src/node.ts'
-import { readCertificateRequest } from '../../src/protocol/certificate-request.ts'
-import { formatPem } from '../../src/protocol/encoding.ts'
 import { formatTrustBundle } from '../../src/protocol/trust-bundle.ts'
 import { makeKey, requestText } from '../../src/sdk/new-key.node.ts'
 import { makeFolder } from '../cli/run-cli.ts'
-import { authorityOf, bundleOf, timesNow } from '../support/own-source.ts'
+import { authorityOf, bundleOf, signedAnswer } from '../support/own-source.ts'
 import { handClock, type SdkGateway, startSdkGateway } from '../support/sdk-gateway.ts'
 
 let world: SdkGateway
@@ -266,27 +264,12 @@ async function serveAnswers(change: (answer: object) => readonly [status: number
   const server = createServer(async (asked, response) => {
     if (asked.method === 'GET') return void response.end(formatTrustBundle(bundleOf('example.org', authority)))
     const { csr } = JSON.parse(await text(asked)) as { readonly csr: string }
-    const [status, body, headers = {}] = change(signed(authority, csr))
+    const [status, body, headers = {}] = change(signedAnswer(authority, csr))
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   servers.push(server)
   return { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: 'e30.e30.AA', env: {} }
-}
-
-function signed(authority: ReturnType<typeof authorityOf>, csr: string) {
-  const publicKeyInfo = Buffer.from(readCertificateRequest(csr).publicKeyInfo)
-  const { der, certificate } = authority.issue({
-    ...timesNow(),
-    uris: ['spiffe://example.org/web'],
-    key: { ...authority.key, publicKeyInfo },
-  })
-  return {
-    spiffe_id: 'spiffe://example.org/web',
-    certificates: formatPem('CERTIFICATE', der),
-    bundle: formatPem('CERTIFICATE', authority.der),
-    expires_at: certificate.notAfter.toISOString(),
-  }
 }
 
 const servers: { readonly close: () => unknown }[] = []
@@ -305,7 +288,7 @@ describe('an answer that is wrong', () => {
   })
 
   test('is none for another key', async () => {
-    const { certificates } = signed(authorityOf('example.org'), await requestText(await makeKey('ec-p256')))
+    const { certificates } = signedAnswer(authorityOf('example.org'), await requestText(await makeKey('ec-p256')))
     const options = await serveAnswers((answer) => [200, { ...answer, certificates }])
     expect((await failureOf(createX509Source(options))).code).toBe('unexpected_answer')
   })
