@@ -106,7 +106,7 @@ describe('a source', () => {
     const told = vi.fn()
     source.events.on('svid', told)
     clock.pass(3_600_000 * (percent / 100 - 0.01))
-    await expect.poll(() => clock.waits()).toBe(2)
+    await expect.poll(() => clock.waits(), { timeout: 15_000 }).toBe(2)
     expect(told).not.toHaveBeenCalled()
     const renewed = once(source.events, 'svid')
     clock.pass(3_600_000 * 0.02)
@@ -356,7 +356,7 @@ test.each([
   for (let count = 1; count <= wanted.length; count++) {
     nowMs += pauses.at(-1) ?? 0
     due()
-    await expect.poll(() => pauses.length).toBe(count + 1)
+    await expect.poll(() => pauses.length, { timeout: 15_000 }).toBe(count + 1)
   }
   expect(pauses.slice(1)).toEqual(wanted)
 })
