@@ -324,7 +324,10 @@ export const sdkRows: Readonly<Record<LocalErrorCode, Row>> = {
   unreachable: ['No answer from the gateway.', 'Try again later; sources of SVIDs do so by themselves.'],
   timeout: ['No answer in time.', 'The same.'],
   unexpected_answer: ['The answer is none of a gateway.', 'Look at `server`.'],
-  token: ['The proof is missing or no token.', 'Look at the token file.'],
+  token: [
+    'The proof is missing, not to be had, or no token.',
+    'Look at the token file, or at the `cause` of the error.',
+  ],
   usage: ['Options that do not fit.', 'The message says which.'],
   not_authorized: [
     'The peer has proven who it is, and is nobody who may be here.',

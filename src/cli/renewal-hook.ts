@@ -42,6 +42,23 @@ function parseSignal(text: string): NodeJS.Signals {
   throw new InvalidArgumentError('expected the name of a signal, such as SIGHUP or USR1.')
 }
 
+/**
+ * Runs them all whenever it is called, one run after another, and nobody waits for that: a command that hangs must not keep
+ * files from being renewed. Calls while one runs come to one run after it, as the files are new only once.
+ */
+export function createHookRunner(hooks: HookOptions, failed: (error: CliError) => void): () => void {
+  let last: Promise<void> = Promise.resolve()
+  let waiting = false
+  return () => {
+    if (waiting) return
+    waiting = true
+    last = last.then(() => {
+      waiting = false
+      return runHooks(hooks, failed)
+    })
+  }
+}
+
 /** Runs all, one after another. @param failed Told of each that failed; the others are not kept by it. */
 export async function runHooks(
   { exec = [], signal = [], signalName }: HookOptions,

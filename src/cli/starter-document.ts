@@ -42,6 +42,12 @@ ${formatTls(tls)}
 # Everything that is kept. Relative paths begin at the folder of this file.
 store: sqlite:./data/apostille.db
 
+# For the operators of this machine: pages that only show, with the metrics beside them. Off unless it is said.
+# admin: { console: 127.0.0.1:8445 }
+#
+# The metrics alone, for Prometheus:
+# metrics: { listen: 0.0.0.0:9464 }
+
 # Wraps the private keys in the store: made at the first start, mode 0600. Keep a copy elsewhere, as nothing else opens
 # the store.
 seal: { file: ./data/seal.key }

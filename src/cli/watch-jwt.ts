@@ -5,9 +5,9 @@
  */
 import { CliError } from './cli-error.ts'
 import { translateFileError } from './files.ts'
-import { type FreshToken, keepFileFresh } from './fresh-file.ts'
+import { type FreshToken, keepFileFresh, machineTiming } from './fresh-file.ts'
 import { formatMoment, type Output } from './output.ts'
-import { type HookOptions, runHooks } from './renewal-hook.ts'
+import { createHookRunner, type HookOptions } from './renewal-hook.ts'
 import { tellRenewal, tellTrouble, untilStopped } from './watch.ts'
 
 export interface WatchedJwt extends FreshToken {
@@ -21,21 +21,17 @@ export async function watchJwt(
   file: { readonly path: string; readonly fetch: () => Promise<WatchedJwt> },
 ): Promise<void> {
   const { path, fetch } = file
-  let hooking = Promise.resolve()
+  const follow = createHookRunner(hooks, (error) => tellTrouble(output, 'warning', error))
   const start = () =>
     keepFileFresh<WatchedJwt>({
       path,
       fetch,
       written(svid) {
         tellToken(output, svid, path)
-        hooking = hooking.then(() => runHooks(hooks, (error) => tellTrouble(output, 'warning', error)))
+        follow()
       },
       failed: (error) => tellTrouble(output, 'not renewed yet', toCliError(error)),
-      now: () => new Date(),
-      startTimer(callback, ms) {
-        const timer = setTimeout(callback, ms)
-        return () => clearTimeout(timer)
-      },
+      ...machineTiming,
     })
   const stopped = untilStopped()
   const { stop } = await translateFileError(path, start)

@@ -7,13 +7,15 @@ import { ApostilleError } from '../sdk/apostille-error.ts'
 import type { KeyTypeName } from '../sdk/new-key.node.ts'
 import { readX509Folder, type X509Material } from '../sdk/x509-folder.node.ts'
 import { createX509Source, type X509Source, type X509SourceOptions } from '../sdk/x509-source.node.ts'
+import { machineTiming } from './fresh-file.ts'
 import type { WorkloadOptions } from './options.ts'
 import { formatMoment, type Output } from './output.ts'
+import { createPublisher } from './publisher.ts'
 import type { HookOptions } from './renewal-hook.ts'
 import { sdkError } from './sdk-error.ts'
 import { checkProofFlags, noProof } from './server-call.ts'
 import { svidFilesOf, writeSvidFolder } from './svid-folder.ts'
-import { createPublisher, tellRenewal, tellTrouble, untilStopped } from './watch.ts'
+import { tellRenewal, tellTrouble, untilStopped } from './watch.ts'
 
 export interface WatchX509Options extends WorkloadOptions, HookOptions {
   readonly keyType: KeyTypeName
@@ -75,7 +77,7 @@ function sourceOptions(options: WatchX509Options, startFrom: X509Material | unde
     server,
     keyType,
     env: {},
-    startTimer,
+    startTimer: machineTiming.startTimer,
     ...(caFile !== undefined && { caFile }),
     ...(tokenFile !== undefined && certFile === undefined && { tokenFile }),
     ...(certFile !== undefined && keyFile !== undefined && { certFile, keyFile }),
@@ -86,12 +88,6 @@ function sourceOptions(options: WatchX509Options, startFrom: X509Material | unde
     ...(federated !== undefined && { federatesWith: federated }),
     ...(startFrom !== undefined && { startFrom }),
   }
-}
-
-/** Keeps the process alive, which does nothing else. */
-function startTimer(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms)
-  return () => clearTimeout(timer)
 }
 
 function materialOf(source: X509Source): X509Material {

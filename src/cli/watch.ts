@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { CliError, usageError } from './cli-error.ts'
+import { type CliError, usageError } from './cli-error.ts'
 import type { WorkloadOptions } from './options.ts'
 import { type Output, writeError } from './output.ts'
-import { type HookOptions, runHooks } from './renewal-hook.ts'
+import type { HookOptions } from './renewal-hook.ts'
 
 export interface WatchFlags extends HookOptions {
   readonly out?: string
@@ -27,57 +27,6 @@ export function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
-}
-
-/** Files that are written again and again. */
-export interface Publisher {
-  /** Writes what is current; a call while it writes makes it write once more. Rejects when the first writing fails. */
-  readonly publish: () => Promise<void>
-  readonly stop: () => void
-}
-
-const writeAgainMs = 10_000
-
-/**
- * @param deps.write Writes what is current.
- * @param deps.hooks What comes after it.
- */
-export function createPublisher(deps: {
-  readonly output: Output
-  readonly hooks: HookOptions
-  readonly write: () => Promise<void>
-  readonly written: () => void
-}): Publisher {
-  const { output, hooks, write, written } = deps
-  let last: Promise<void> = Promise.resolve()
-  let waiting = false
-  let isFirst = true
-  let retry: NodeJS.Timeout | undefined
-
-  async function writeOnce(): Promise<void> {
-    waiting = false
-    try {
-      await write()
-    } catch (error) {
-      if (isFirst || !(error instanceof CliError)) throw error
-      tellTrouble(output, 'not written yet', error)
-      retry = setTimeout(() => void publish(), writeAgainMs)
-      return
-    }
-    isFirst = false
-    written()
-    await runHooks(hooks, (error) => tellTrouble(output, 'warning', error))
-  }
-
-  function publish(): Promise<void> {
-    if (waiting) return last
-    waiting = true
-    clearTimeout(retry)
-    last = last.then(writeOnce)
-    return last
-  }
-
-  return { publish, stop: () => clearTimeout(retry) }
 }
 
 /** What went wrong and does not end the watch. @param what Such as `not renewed yet`. */

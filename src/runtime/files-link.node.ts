@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { stat, statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readdir, stat, statfs } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Configuration } from '../core/config.ts'
 import { type PostgresConfig, storeFiles } from '../core/config-store.ts'
 import { type Finding, findError, findWarning } from '../core/finding.ts'
@@ -26,26 +26,43 @@ const readable = { forbidden: 0o022, mode: '644' } as const
 const folder = { forbidden: 0o022, mode: '700' } as const
 
 export async function checkFiles(configFile: string, config: Configuration): Promise<Check> {
-  const files = guardedFiles(configFile, config)
+  const files = [...guardedFiles(configFile, config), ...(await formerSealKeys(config))]
   const found = await Promise.all(files.map(async (file) => ({ file, mode: await modeOf(file.path) })))
   const there = found.filter(({ mode }) => mode !== undefined)
   const findings = there.flatMap(({ file, mode = 0 }) => explainMode(file, mode))
   return concludeCheck('files', `${there.length} looked at`, findings)
 }
 
-function guardedFiles(configFile: string, { store, seal, admin, listen }: Configuration): readonly GuardedFile[] {
+function guardedFiles(
+  configFile: string,
+  { store, seal, admin, listen, authorities }: Configuration,
+): readonly GuardedFile[] {
   const ofStore = store.kind === 'sqlite' ? databaseFiles(store.path) : secretFiles(store)
   const socket = admin.listen.kind === 'unix' ? [admin.listen.path] : []
   const keys = 'file' in seal ? [seal.file, nextKeyFile(seal.file)] : []
   const tls = typeof listen.tls === 'string' ? [] : [listen.tls.key]
+  const { upstream } = authorities.x509
   return [
     { path: configFile, what: 'the configuration, which says who gets what,', ...readable },
     ...keys.map((file) => ({ path: file, what: 'the seal key', ...secret })),
+    ...(seal.also ?? []).flatMap((key) => ('file' in key ? [{ path: key.file, what: formerKey, ...secret }] : [])),
+    ...(upstream === undefined ? [] : [{ path: upstream.key, what: 'the key of the upstream authority', ...secret }]),
     ...ofStore,
     ...socket.map((file) => ({ path: file, what: 'the admin socket', ...secret })),
     // Many a tool hands certificates to a group.
     ...tls.map((file) => ({ path: file, what: 'the key of listen.tls', forbidden: 0o027, mode: '640' })),
   ]
+}
+
+const formerKey = 'a former seal key'
+
+/** As a rotation leaves them beside the present one: they open backups. */
+async function formerSealKeys({ seal }: Configuration): Promise<readonly GuardedFile[]> {
+  if (!('file' in seal)) return []
+  const [folder, start] = [dirname(seal.file), `${basename(seal.file)}.`]
+  const names = await readdir(folder).catch(() => [])
+  const former = names.filter((name) => name.startsWith(start) && /^[0-9a-f]{16}$/.test(name.slice(start.length)))
+  return former.map((name) => ({ path: join(folder, name), what: formerKey, ...secret }))
 }
 
 function databaseFiles(path: string): readonly GuardedFile[] {

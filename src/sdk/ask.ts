@@ -173,11 +173,22 @@ async function headersOf(asking: Asking, { isPublic, body }: Call): Promise<Reco
 
 async function readProof({ token }: ServerOptions): Promise<Record<string, string>> {
   if (token === undefined) return {}
-  const text = (typeof token === 'string' ? token : await token()).trim()
+  const given: unknown = typeof token === 'string' ? token : await askForToken(token)
+  const text = typeof given === 'string' ? given.trim() : ''
   // RFC 9110 §5.5: nothing else may stand in a header, and an error of the runtime might quote it.
   if (!/^[\x21-\x7e]{1,16384}$/.test(text))
     throw new ApostilleError('the token is none: one word of ASCII is expected', { code: 'token' })
   return { authorization: `Bearer ${text}` }
+}
+
+/** What it throws is somebody else's, and must end nothing that goes on by itself, such as a renewal. */
+async function askForToken(token: () => string | Promise<string>): Promise<string> {
+  try {
+    return await token()
+  } catch (cause) {
+    if (cause instanceof ApostilleError) throw cause
+    throw new ApostilleError('the token is not to be had: see the cause', { code: 'token', cause })
+  }
 }
 
 const defaultMaxAnswerBytes = 256 * 1024

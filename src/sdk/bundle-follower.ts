@@ -15,7 +15,7 @@ export interface BundleFollower {
   /** Those at hand; that of our own trust domain is the first. */
   readonly bundles: () => readonly TrustBundle[]
   readonly find: (trustDomain: TrustDomain) => TrustBundle | undefined
-  /** Authorities of our own trust domain, as PEM, that came with an SVID. Whether they are news. */
+  /** Authorities of our own trust domain, as PEM, that came with an SVID. Whether they are news. @throws {ApostilleError} */
   readonly take: (trustDomain: TrustDomain, pem: string) => boolean
   /** Asks for all; what fails leaves the last good one. Never rejects. */
   readonly refresh: (ask: Ask) => Promise<{ readonly changed: boolean; readonly failure?: ApostilleError }>
@@ -62,8 +62,8 @@ export function createBundleFollower(
     bundles: () => [...held.values()],
     find: (trustDomain) => held.get(trustDomain),
     take(trustDomain, pem) {
+      const x509Authorities = readAuthorities(trustDomain, pem)
       own = trustDomain
-      const x509Authorities = parsePem('CERTIFICATE', pem)
       const last = held.get(trustDomain)
       return keep({ jwtAuthorities: [], ...last, trustDomain, x509Authorities })
     },
@@ -92,9 +92,17 @@ function describe({ x509Authorities, jwtAuthorities }: TrustBundle): string {
   return names.sort().join(' ')
 }
 
+function readAuthorities(trustDomain: TrustDomain, pem: string): readonly Uint8Array[] {
+  return understand(trustDomain, () => parsePem('CERTIFICATE', pem))
+}
+
 function readBundle(trustDomain: TrustDomain, text: string): TrustBundle {
+  return understand(trustDomain, () => parseTrustBundle(trustDomain, text))
+}
+
+function understand<Value>(trustDomain: TrustDomain, read: () => Value): Value {
   try {
-    return parseTrustBundle(trustDomain, text)
+    return read()
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause
     throw new ApostilleError(`the bundle of ${trustDomain} is none (${cause.message})`, {

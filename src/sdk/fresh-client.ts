@@ -49,8 +49,12 @@ export function createJwtSvidSource(options: FreshOptions): Client['getJwtSvid']
   return (request) => keep(JSON.stringify(request), () => client.getJwtSvid(request))
 }
 
-/** A refusal is heeded at once: what policy no longer grants is not handed out again. */
+/**
+ * A refusal is heeded at once: what policy no longer grants is not handed out again. That our proof is not to be had now is
+ * none.
+ */
 function freshDeps({ join, now = () => new Date() }: FreshOptions) {
-  const mayServeOld = (error: unknown) => error instanceof ApostilleError && isPassing(error)
+  const mayServeOld = (error: unknown) =>
+    error instanceof ApostilleError && (isPassing(error) || error.code === 'token')
   return { now, mayServeOld, ...(join && { join }) }
 }

@@ -90,9 +90,9 @@ export async function createX509Source(options: X509SourceOptions = {}): Promise
 
   async function renew(): Promise<void> {
     const next = await request(svid, follower.bundles())
+    const news = follower.take(next.svid.spiffeId.trustDomain, next.bundle)
     svid = next.svid
     failures = 0
-    const news = follower.take(svid.spiffeId.trustDomain, next.bundle)
     scheduleRenewal(now())
     tell('svid', svid)
     if (news) tell('bundles')

@@ -48,7 +48,17 @@ test('what it writes is good, names a schema that is there, and is never overwri
 })
 
 test.each([
+  [
+    'nothing',
+    [],
+    'error: --trust-domain, --issuer, --for are missing: there is no terminal to ask on\nGive --trust-domain',
+  ],
   ['no workloads', common, 'error: --for is missing'],
+  [
+    'no answers for several that were chosen',
+    [...common, '--for', 'spire', '--for', 'github'],
+    '--spire-trust-domain, --spire-endpoint, --github-repository are missing',
+  ],
   ['workloads of another kind', [...common, '--for', 'mainframe'], 'there is no "mainframe" for --for'],
   ['no trust domain', ['--for', 'vm', ...common.slice(2)], '--trust-domain is missing: there is no terminal'],
   ['no answer for what was chosen', [...common, '--for', 'github'], '--github-repository is missing'],

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import type { CliError } from '../../src/cli/cli-error.ts'
-import { type HookOptions, runHooks } from '../../src/cli/renewal-hook.ts'
+import { createHookRunner, type HookOptions, runHooks } from '../../src/cli/renewal-hook.ts'
 import { makeFolder } from './run-cli.ts'
 
 const folder = makeFolder()
@@ -72,4 +72,19 @@ test.each([
   expect(await run({ signal: [signal] })).toMatchObject([
     { code: 'command', message: expect.stringContaining(`${message}`) },
   ])
+})
+
+test('nobody waits for a command, and calls while one runs come to one run after it', async () => {
+  const [go, ran] = [folder.file('go'), folder.file('ran-again')]
+  const failures: CliError[] = []
+  const line = `printf x >> '${ran}'; until [ -e '${go}' ]; do sleep 0.02; done; exit 5`
+  const follow = createHookRunner({ exec: [line], signalName: 'SIGHUP' }, (error) => failures.push(error))
+  for (let call = 0; call < 4; call++) {
+    follow()
+    await expect.poll(() => existsSync(ran) && readFileSync(ran, 'utf8')).toBe('x')
+  }
+  expect(failures).toEqual([])
+  writeFileSync(go, '')
+  await expect.poll(() => failures.length, { timeout: 10_000 }).toBe(2)
+  expect(readFileSync(ran, 'utf8')).toBe('xx')
 })

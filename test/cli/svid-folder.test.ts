@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { svidFilesOf, writeSvidFolder } from '../../src/cli/svid-folder.ts'
 import { readX509Folder } from '../../src/sdk/x509-folder.node.ts'
@@ -53,6 +54,25 @@ test('the key is never of another certificate, whenever a reader comes', async (
   while (writing) seen.add((await readX509Folder(folder)).svid.serialNumber)
   await written
   expect(seen.size).toBeGreaterThan(3)
+})
+
+test('no file is missing at any moment, and the certificate is the last to come', async () => {
+  for (let round = 0; round < 5; round++) {
+    const folder = newFolder()
+    const { certificate, key, bundle } = svidFilesOf(folder)
+    let writing = true
+    const written = (async () => {
+      for (let version = 0; version < 5; version++) await writeSvidFolder(folder, newMaterial())
+      writing = false
+    })()
+    let begun = false
+    while (writing) {
+      begun ||= existsSync(certificate)
+      if (begun) expect([certificate, key, bundle].filter((path) => !existsSync(path))).toEqual([])
+      await setImmediate()
+    }
+    await written
+  }
 })
 
 test('a reader that has found its version reads it to the end, older ones are taken away', async () => {

@@ -1,6 +1,12 @@
 import { createPublicKey, verify, X509Certificate } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { makeKey, requestText } from '../../src/sdk/new-key.node.ts'
+import { authorityOf, signedAnswer } from '../support/own-source.ts'
 import { createTestAuthority } from '../support/tls.ts'
 import { makeFolder, runCli, startGateway } from './run-cli.ts'
 
@@ -185,4 +191,35 @@ test.concurrent.each([
   expect(code).toBe(1)
   expect(JSON.parse(stderr).error.code).toBe(errorCode)
   expect(stderr).not.toContain(token)
+})
+
+test.each<[string, (csr: string) => Promise<object>, string]>([
+  [
+    'for another key',
+    async () => signedAnswer(authorityOf('example.org'), await requestText(await makeKey('ec-p256'))),
+    'is not for the key that was sent',
+  ],
+  [
+    'for another SPIFFE ID than it says',
+    async (csr) => ({ ...signedAnswer(authorityOf('example.org'), csr), spiffe_id: 'spiffe://example.org/admin' }),
+    'is not for its SPIFFE ID',
+  ],
+  ['that is none', async () => ({ certificates: 'none' }), 'holds no certificate'],
+])('svid x509 writes nothing of an answer %s', async (_, answer, message) => {
+  using folder = makeFolder()
+  const server = createServer(async (asked, response) => {
+    const { csr } = JSON.parse(await text(asked)) as { readonly csr: string }
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(await answer(csr)))
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const args = ['svid', 'x509', '--out', folder.file('svid'), '--server', url, '--output', 'json']
+  const { code, stderr } = await runCli([...args, '--token-file', folder.write('token', 'e30.e30.AA')])
+  server.close()
+  expect(code).toBe(1)
+  expect(JSON.parse(stderr).error).toMatchObject({
+    code: 'unexpected_answer',
+    message: expect.stringContaining(message),
+  })
+  expect(existsSync(folder.file('svid/svid.key'))).toBe(false)
 })

@@ -9,7 +9,7 @@ import { Refusal } from '../../src/core/refusal.ts'
 import { parseSpiffeId } from '../../src/protocol/spiffe-id.ts'
 import { testNow } from '../support/certificate-authority.ts'
 
-const config = parseConfiguration(`
+const document = `
 trust_domain: example.org
 issuer: https://id.example.org
 listen: { address: 127.0.0.1:8443 }
@@ -26,7 +26,7 @@ identities:
     spiffe_id: '/ns/\${proof.namespace}/sa/\${proof.service_account}'
     from: cluster
     when: proof.namespace in ['web', 'payments'] && !(proof.service_account == 'default' || has(proof.node))
-    audiences: [https://api.example.org]
+    audiences: [https://api.example.org, https://db.example.org]
     max_audiences: 2
   - { name: pods, from: cluster, spiffe_id: '/pod/\${proof.pod}', when: proof.pod.startsWith('front-') }
   - { name: machines, spiffe_id: '/vm/\${proof.name}', from: first, when: "proof.attributes.role == 'web'" }
@@ -39,7 +39,8 @@ policies:
   - { name: s3, permit: exchange, to: s3, when: "identity.path.startsWith('/ns/payments/')" }
   - { name: team, permit: [read, write], when: "request.path.startsWith('team/')" }
 limits: { per_identity: 1 }
-`)
+`
+const config = parseConfiguration(document)
 
 const configured = createConfigured(config, [], { now: () => testNow, monotonicMs: () => 0 } as Parameters<
   typeof createConfigured
@@ -48,6 +49,14 @@ const configured = createConfigured(config, [], { now: () => testNow, monotonicM
 function pod(more: Readonly<Record<string, string>> = {}): AuthenticatedIdentity {
   const attributes = { namespace: 'web', service_account: 'front', service_account_uid: 'u', ...more }
   return { authenticator: 'cluster', type: 'kubernetes', attributes, recorded: attributes, use: { kind: 'rules' } }
+}
+
+/** As {@link document}, with another policy. */
+function configuredWith(policy: string) {
+  const more = parseConfiguration(document.replace('policies:\n', `policies:\n  - ${policy}\n`))
+  return createConfigured(more, [], { now: () => testNow, monotonicMs: () => 0 } as Parameters<
+    typeof createConfigured
+  >[2])
 }
 
 const ask = (identity: AuthenticatedIdentity, request: Partial<ExplainedRequest> = {}) =>
@@ -307,4 +316,40 @@ test('an SVID of ours gets what it is good for', async () => {
   }
   expect((await ask(identity)).decision).toMatchObject({ granted: false, notes: [expect.stringContaining('JWT-SVID')] })
   expect((await ask(identity, { operation: 'exchange', target: 's3' })).decision).toMatchObject({ granted: true })
+})
+
+test('of several audiences the policies are shown with the one that is denied', async () => {
+  const db = "request.audience == 'https://db.example.org'"
+  const { decision, policies } = await explain({
+    configured: configuredWith(`{ name: db, forbid: jwt_svid, when: "${db}" }`),
+    identity: pod(),
+    request: {
+      operation: 'jwt_svid',
+      audience: ['https://api.example.org', 'https://db.example.org'],
+      address: '10.0.0.1',
+      time: testNow,
+    },
+    readJoinToken: async () => undefined,
+  })
+  expect(decision).toMatchObject({ granted: false, policy: 'db' })
+  expect(policies.find(({ name }) => name === 'db')).toMatchObject({
+    applies: true,
+    when: { value: true, read: { 'request.audience': 'https://db.example.org' } },
+  })
+})
+
+test('of a proof that is accepted only what records may hold is told', async () => {
+  const identity = { ...pod({ node: 'n-1' }), recorded: { namespace: 'web', service_account: 'front' } }
+  const told = await createExplainer({
+    configured: () => ({ ...configured, authenticate: async () => identity }),
+    store: { readJoinToken: async () => undefined },
+    records: { list: async () => ({ items: [], position: '' }) },
+    now: () => testNow,
+  }).explainProof({ proof: { kind: 'bearer', token: 'secret' }, operation: 'x509_svid', address: '10.0.0.1' })
+  expect(told.identity).toEqual({
+    authenticator: 'cluster',
+    type: 'kubernetes',
+    recorded: { namespace: 'web', service_account: 'front' },
+    use: 'rules',
+  })
 })

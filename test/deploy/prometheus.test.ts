@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { load } from 'js-yaml'
 import { describe, expect, test } from 'vitest'
 import dashboard from '../../deploy/grafana/apostille.json' with { type: 'json' }
+import { refusals } from '../../src/core/refusal.ts'
 import { type MetricRow, metrics } from '../../src/core/telemetry.ts'
 import { knownSeries, outerLabels, readPromql } from '../support/promql.ts'
 
@@ -58,7 +59,33 @@ function findFaults(expr: string): readonly string[] {
   ]
 }
 
+/** The words that the page of metrics has for a label; the codes of refusals are a table of their own. */
+const valuesOf = new Map<string, readonly string[]>([
+  ...[...read('docs/metrics.md').matchAll(/^\| `(\w+)` \| ([^|]*) \|$/gm)].map(
+    ([, label = '', text = '']) => [label, [...text.matchAll(/`([\w.]+)`/g)].map(([, word = '']) => word)] as const,
+  ),
+  ['code', Object.keys(refusals)],
+])
+
+/** Values that a query asks a label for, and that it never has. Those of `status` and of names are not known here. */
+function findUnknownValues(expr: string): readonly string[] {
+  const matchers = [...expr.matchAll(/\b(\w+)(?:=~|!~|!=|=)"([^"]*)"/g)]
+  return matchers.flatMap(([, label = '', values = '']) => {
+    const all = label === 'status' ? undefined : valuesOf.get(label)
+    return values.split('|').filter((value) => all !== undefined && !all.includes(value))
+  })
+}
+
+test('values that a label never has are found', () => {
+  expect(findUnknownValues('x{code="proof_rejected",result!~"hit|none",source="self"}')).toEqual(['none'])
+  expect([...valuesOf.keys()]).toEqual(expect.arrayContaining(['result', 'state', 'source', 'operation', 'code']))
+})
+
 describe('alert rules', () => {
+  test.each([...rules, ...queries])('$expr asks for values that there are', ({ expr }) => {
+    expect(findUnknownValues(expr)).toEqual([])
+  })
+
   test.each(rules)('$alert reads metrics that there are, as the kinds that they are', ({ expr }) => {
     expect(findFaults(expr)).toEqual([])
   })

@@ -70,6 +70,20 @@ test.each(pages)('$path fits a window of 360 pixels', async ({ path, title }) =>
   if (screenshots !== undefined) await page.screenshot({ path: join(screenshots, `${title}-360.png`), fullPage: true })
 })
 
+test('what needs attention is read in a window of 360 pixels without scrolling sideways', async () => {
+  const { page } = await open('/', 360, 'light')
+
+  const hidden = page.locator('.scroll').evaluate((table) => table.scrollWidth - table.clientWidth)
+  expect(await page.locator('tbody tr').count()).toBeGreaterThan(0)
+  expect(await hidden).toBeLessThanOrEqual(0)
+})
+
+test('the reason of a record has room', async () => {
+  const { page } = await open('/records', 1280, 'light')
+
+  expect((await page.locator('.wide').first().boundingBox())?.width).toBeGreaterThanOrEqual(250)
+})
+
 test('the keyboard reaches the content first, and then every page', async () => {
   const { page } = await open('/', 1280, 'light')
   const names: string[] = []

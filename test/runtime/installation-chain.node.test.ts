@@ -114,6 +114,7 @@ async function codesOf(sight: Sight = {}, more: Partial<InstallationRequest> = {
 
 test.each<[string, Sight, Partial<InstallationRequest>, string]>([
   ['an old Node', {}, { nodeVersion: '22.1.0' }, 'node: error node_old'],
+  ['one that lacks what came with 24.15', {}, { nodeVersion: '24.14.1' }, 'node: error node_old'],
   ['a Node that is not tested', {}, { nodeVersion: '25.1.0' }, 'node: warning node_untested'],
   ['an issuer that does not answer', { failure: 'network' }, {}, 'authenticators: error authenticator_network'],
   ['one whose certificate nobody vouches for', { failure: 'tls' }, {}, 'authenticators: error authenticator_tls'],
@@ -175,6 +176,12 @@ test('a configuration with mistakes, and none at all, leave the rest unseen', as
   }
 })
 
+test('a gateway that goes by another document than the one on disk', async () => {
+  const notInUse = async (configFile: string) =>
+    foundIn((await diagnose({}, { configFile })).checks).includes('configuration: warning configuration_not_in_use')
+  expect([await notInUse(configFile()), await notInUse(writeOther({}))]).toEqual([false, true])
+})
+
 test('warnings of the configuration are told', async () => {
   const configFile = writeOther({ issuer: 'https://id.example.org:8443' })
   expect(await codesOf({}, { configFile })).toContain('configuration: warning configuration_warning')
@@ -195,6 +202,27 @@ test.each([
   const files = checks.find((check) => check.name === 'files')
   expect(files?.findings).toMatchObject([
     { code: 'file_mode', severity: 'error', remedy: expect.stringContaining(`chmod ${right.toString(8)}`) },
+  ])
+})
+
+test('keys of other times and of other places are looked at as well', async () => {
+  const [former, also, upstream] = ['data/seal.key.0123456789abcdef', 'also.key', 'upstream.key'].map((name) => {
+    const path = join(gateway.folder, name)
+    writeFileSync(path, 'k', { mode: 0o640 })
+    return path
+  })
+  const files = { certificate: './up.crt', key: './upstream.key', bundle: './up.pem' }
+  const configFile = writeOther({
+    seal: { file: './data/seal.key', also: [{ file: './also.key' }, { env: 'FORMER' }] },
+    authorities: { x509: { upstream: files } },
+  })
+  const { checks } = await diagnose({}, { configFile })
+  rmSync(former ?? '')
+  const messages = checks.find(({ name }) => name === 'files')?.findings.map(({ message }) => message)
+  expect(messages).toEqual([
+    expect.stringContaining(`a former seal key can be read by others than its owner: ${also}`),
+    expect.stringContaining(`the key of the upstream authority can be read by others than its owner: ${upstream}`),
+    expect.stringContaining(`a former seal key can be read by others than its owner: ${former}`),
   ])
 })
 

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { replaceFiles } from '../../src/runtime/replace-file.node.ts'
+import { replaceFile, replaceFiles } from '../../src/runtime/replace-file.node.ts'
 import { makeStoreDirectory } from '../support/store-directory.ts'
 
 async function* failing(): AsyncGenerator<Uint8Array> {
@@ -30,4 +31,38 @@ test('when one can not be written, none is replaced and nothing is left', async 
   await expect(replaceFiles(files)).rejects.toThrow('no more')
   expect(readFileSync(key, 'utf8')).toBe('old')
   expect(readdirSync(folder.file('.'))).toEqual(['a.key'])
+})
+
+test.each([
+  [0o077, 0o644],
+  [0o000, 0o600],
+])('whatever the umask is (%o), the mode is %o', async (umask, mode) => {
+  using folder = makeStoreDirectory()
+  const path = folder.file('a.pem')
+  const before = process.umask(umask)
+  try {
+    await replaceFile(path, 'c', mode)
+  } finally {
+    process.umask(before)
+  }
+  expect(statSync(path).mode & 0o777).toBe(mode)
+})
+
+test('whoever reads meanwhile finds the old one or the new one, whole', async () => {
+  using folder = makeStoreDirectory()
+  const path = folder.file('a.pem')
+  const contents = ['a', 'b'].map((letter) => letter.repeat(1_000_000))
+  writeFileSync(path, contents[0] ?? '')
+  let writing = true
+  const written = (async () => {
+    for (let round = 0; round < 20; round++) await replaceFile(path, contents[round % 2] ?? '', 0o644)
+    writing = false
+  })()
+  const seen = new Set<string>()
+  while (writing) {
+    seen.add(readFileSync(path, 'utf8'))
+    await setImmediate()
+  }
+  await written
+  expect([...seen].sort()).toEqual(contents)
 })

@@ -126,6 +126,31 @@ test('broken off before or after any step, everything opens, and a second run fi
   expect(broken).toBeGreaterThan(40)
 })
 
+test('broken off twice, at whatever steps, nothing is lost either', async () => {
+  const breakOff = (folder: string, after: number) => {
+    let left = after
+    return rotate(folder, (what) => {
+      if (left-- === 0) throw new Error(what)
+    }).then(
+      () => false,
+      () => true,
+    )
+  }
+  let broken = 0
+  for (const first of [3, 12, 30])
+    for (let second = 1; ; second += 3) {
+      using folder = copyOfStore()
+      expect(await breakOff(folder.path, first)).toBe(true)
+      const failed = await breakOff(folder.path, second)
+      expect((await openEverything(folder.path)).opened).toBe(8)
+      if (!failed) break
+      broken++
+      await rotate(folder.path)
+      expect((await openEverything(folder.path)).keys).toMatchObject({ opens: [], isUnfinished: false })
+    }
+  expect(broken).toBeGreaterThan(20)
+})
+
 test('a document that somebody changes meanwhile keeps the change', async () => {
   const world = createSecretWorld(Buffer.alloc(32, 1))
   const path = 'team/a' as SecretPath

@@ -1,4 +1,7 @@
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { HttpRequest } from '../../src/adapters/http-client.ts'
 import { createOpenTelemetry, type OpenTelemetry } from '../../src/adapters/telemetry/opentelemetry.node.ts'
 import { readOtelSettings } from '../../src/adapters/telemetry/otel-settings.ts'
 import { silentTelemetry } from '../../src/core/telemetry.ts'
@@ -205,4 +208,51 @@ test('work outside of a request is no span', async () => {
   await world.settle()
   expect(world.receiver.spans).toEqual([])
   expect(silentTelemetry.trace).toBeUndefined()
+})
+
+test('requests to others carry the trace on, and say to whom they went and nothing else', async () => {
+  const receiver = await startOtlpReceiver()
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
+  const settings = readOtelSettings(env)
+  const { tracing, close } = createOpenTelemetry(settings!, { version: '1', log() {} })
+  vi.unstubAllEnvs()
+  const sent: HttpRequest[] = []
+  const client = tracing!.connect(() => ({
+    async request(wanted) {
+      sent.push(wanted)
+      return { status: 403, headers: new Headers(), text: '' }
+    },
+    close: async () => {},
+  }))({ hosts: ['sts.example'], private: false })
+
+  const response = Object.assign(new EventEmitter(), { statusCode: 200 }) as unknown as ServerResponse
+  const request = {
+    method: 'GET',
+    headers: { traceparent },
+    httpVersion: '1.1',
+    socket: {},
+  } as unknown as IncomingMessage
+  tracing!.begin(request, response, { requestId: 'r', route: '/x', address: '' })
+  const asked = Promise.withResolvers<unknown>()
+  tracing!.within(response, () =>
+    asked.resolve(
+      client.request({ url: 'https://sts.example/path?X-Amz-Signature=planted', headers: { accept: 'a' } }),
+    ),
+  )
+  await asked.promise
+  response.emit('close')
+  await close(5_000)
+
+  const [span] = receiver.spans.filter(({ kind }) => kind === 'client')
+  expect(sent).toMatchObject([{ headers: { accept: 'a', traceparent: `00-${caller.traceId}-${span?.spanId}-01` } }])
+  expect(span?.attributes).toEqual({
+    'http.request.method': 'GET',
+    'server.address': 'sts.example',
+    'server.port': 443,
+    'http.response.status_code': 403,
+    'error.type': '403',
+  })
+  expect(receiver.text('/v1/traces')).not.toContain('planted')
+  await receiver.close()
 })

@@ -47,10 +47,14 @@ const requirement: SvidRequirement = {
 type Application = (wanted: SvidRequirement, serve: (listener: Listener) => Server) => Server | Promise<Server>
 type Listener = NonNullable<Parameters<typeof createHttpServer>[1]>
 
+/** Paths of whom the services have answered. */
+const reached: (string | undefined)[] = []
+
 const applications: Readonly<Record<string, Application>> = {
   hono(wanted, serve) {
     const app = new Hono<CallerEnv & { Bindings: HttpBindings }>().use(forHono(wanted)).get('/x', (c) => {
       const { spiffeId, proof, claims } = c.get('caller')
+      reached.push(spiffeId.path)
       return c.json([spiffeId.uri, proof, claims['team'] ?? null])
     })
     return serve(getRequestListener(app.fetch))
@@ -59,6 +63,7 @@ const applications: Readonly<Record<string, Application>> = {
     const app = express()
       .use(forExpress(wanted))
       .get('/x', ({ caller }, response) => {
+        reached.push(caller?.spiffeId?.path)
         response.json([caller?.spiffeId.uri, caller?.proof, caller?.claims['team'] ?? null])
       })
     return serve(app)
@@ -73,7 +78,10 @@ const applications: Readonly<Record<string, Application>> = {
       },
     })
     app.addHook('onRequest', forFastify(wanted))
-    app.get('/x', async ({ caller }) => [caller?.spiffeId.uri, caller?.proof, caller?.claims['team'] ?? null])
+    app.get('/x', async ({ caller }) => {
+      reached.push(caller?.spiffeId.path)
+      return [caller?.spiffeId.uri, caller?.proof, caller?.claims['team'] ?? null]
+    })
     await app.ready()
     return served.promise
   },
@@ -132,6 +140,19 @@ describe.each(Object.entries(applications))('%s', (_, application) => {
     const said = (await answer.json()) as unknown
     if (status === 200) expect(said).toEqual(body)
     else expect(said).toMatchObject({ type: 'about:blank', status, ...(body as object) })
+  })
+
+  test('who is refused never gets as far as the service', async () => {
+    reached.length = 0
+    const port = await portOf(await plain())
+    expect((await fetch(`http://127.0.0.1:${port}/x`)).status).toBe(401)
+    const other = token({ sub: 'spiffe://example.org/other' })
+    expect((await fetch(`http://127.0.0.1:${port}/x`, { headers: { authorization: `Bearer ${other}` } })).status).toBe(
+      403,
+    )
+    expect(reached).toEqual([])
+    await fetch(`http://127.0.0.1:${port}/x`, { headers: { authorization: `Bearer ${token()}` } })
+    expect(reached).toEqual(['/web'])
   })
 
   test('keys that are not to be had are no fault of the caller', async () => {

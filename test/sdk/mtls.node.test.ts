@@ -62,6 +62,8 @@ async function serve(source: OwnSource, clients: 'required' | 'optional' = 'requ
     refused.push(error)
     socket.destroy()
   })
+  // Whoever ends an idle connection here is the guard.
+  server.keepAliveTimeout = 60_000
   const port = await listen(server)
   return { server, port, served, refused }
 }
@@ -177,6 +179,35 @@ test.each<[string, OwnSource, string]>([
   expect(cause).toEqual(expected)
   expect(served).toEqual([])
   await dispatcher.close()
+})
+
+test('a certificate that is for servers only will do for a server, and one for clients only for a client', async () => {
+  const { port } = await serve(sourceOf(serverId, { purposes: ['1.3.6.1.5.5.7.3.1'] }))
+  const client = sourceOf(clientId, { purposes: ['1.3.6.1.5.5.7.3.2'] })
+  const dispatcher = new UndiciAgent({ connect: createUndiciConnect(client, toServer) })
+  const agent = createHttpsAgent(client, toServer)
+  opened.push({ close: () => agent.destroy() })
+  expect((await ask(port, alone(client))).body).toBe(clientId)
+  expect((await ask(port, { agent })).body).toBe(clientId)
+  expect(await (await undiciFetch(`https://127.0.0.1:${port}/x`, { dispatcher })).text()).toBe(clientId)
+  await dispatcher.close()
+})
+
+test('no session is resumed, whatever the other side does', async () => {
+  const { port } = await serve(sourceOf(serverId))
+  const resumable: ConnectionOptions = { ...mtlsClientOptions(sourceOf(clientId), toServer), secureOptions: 0 }
+  const open = async (session?: Buffer) => {
+    const sessions: Buffer[] = []
+    const socket = connect({ host: '127.0.0.1', port, ...resumable, ...(session && { session }) })
+    socket.on('session', (next: Buffer) => sessions.push(next))
+    await once(socket, 'secureConnect')
+    const isReused = socket.isSessionReused()
+    socket.write('GET /x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+    await text(socket)
+    return { sessions, isReused }
+  }
+  const [session] = (await open()).sessions
+  expect((await open(session)).isReused).toBe(false)
 })
 
 test('each trust domain vouches for its own names only, whatever the handshake takes', async () => {

@@ -1,6 +1,6 @@
 /** A source of X.509-SVIDs at a real gateway: renewal, outages, authorities that are not trusted any more. */
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { type Agent, request, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -19,8 +19,9 @@ import {
   type X509SourceOptions,
 } from '../../src/node.ts'
 import { formatTrustBundle } from '../../src/protocol/trust-bundle.ts'
+import { makeKey, requestText } from '../../src/sdk/new-key.node.ts'
 import { makeFolder } from '../cli/run-cli.ts'
-import { authorityOf, bundleOf } from '../support/own-source.ts'
+import { authorityOf, bundleOf, signedAnswer } from '../support/own-source.ts'
 import { handClock, type SdkGateway, startSdkGateway } from '../support/sdk-gateway.ts'
 
 let world: SdkGateway
@@ -105,7 +106,7 @@ describe('a source', () => {
     const told = vi.fn()
     source.events.on('svid', told)
     clock.pass(3_600_000 * (percent / 100 - 0.01))
-    await expect.poll(() => clock.waits()).toBe(2)
+    await expect.poll(() => clock.waits(), { timeout: 15_000 }).toBe(2)
     expect(told).not.toHaveBeenCalled()
     const renewed = once(source.events, 'svid')
     clock.pass(3_600_000 * 0.02)
@@ -255,6 +256,109 @@ describe('what happens at the gateway', () => {
     }
     expect(source.svid().spiffeId.uri).toBe('spiffe://example.org/ci/old-ca')
   })
+})
+
+/** Signs what it is asked for, as the real one does, and says of it what `change` makes of that. */
+async function serveAnswers(change: (answer: object) => readonly [status: number, body: object, headers?: object]) {
+  const authority = authorityOf('example.org')
+  const server = createServer(async (asked, response) => {
+    if (asked.method === 'GET') return void response.end(formatTrustBundle(bundleOf('example.org', authority)))
+    const { csr } = JSON.parse(await text(asked)) as { readonly csr: string }
+    const [status, body, headers = {}] = change(signedAnswer(authority, csr))
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  servers.push(server)
+  return { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: 'e30.e30.AA', env: {} }
+}
+
+const servers: { readonly close: () => unknown }[] = []
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close()
+})
+
+describe('an answer that is wrong', () => {
+  test.each([
+    ['for another SPIFFE ID than its certificate', { spiffe_id: 'spiffe://example.org/other' }],
+    ['without a certificate', { certificates: 'none' }],
+    ['without authorities', { bundle: '-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----' }],
+  ])('%s is none', async (_, changes) => {
+    const options = await serveAnswers((answer) => [200, { ...answer, ...changes }])
+    expect((await failureOf(createX509Source(options))).code).toBe('unexpected_answer')
+  })
+
+  test('is none for another key', async () => {
+    const { certificates } = signedAnswer(authorityOf('example.org'), await requestText(await makeKey('ec-p256')))
+    const options = await serveAnswers((answer) => [200, { ...answer, certificates }])
+    expect((await failureOf(createX509Source(options))).code).toBe('unexpected_answer')
+  })
+
+  test.each([
+    ['a token that is not to be had', { token: () => Promise.reject(new Error('the metadata service is away')) }],
+    ['a token that is none', { token: () => undefined as unknown as string }],
+  ])('%s is told at the start', async (_, options) => {
+    const error = await failureOf(createX509Source({ ...(await serveAnswers((answer) => [200, answer])), ...options }))
+    expect(error.code).toBe('token')
+    expect(error.message).not.toContain('metadata')
+  })
+
+  test.each<[string, () => string, object]>([
+    ['a token', () => Promise.reject(new Error('away')) as unknown as string, {}],
+    ['a bundle', () => 'e30.e30.AA', { bundle: '-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----' }],
+  ])('%s ends no renewal later on', async (_, laterToken, changes) => {
+    const clock = handClock()
+    let isLater = false
+    const options = await serveAnswers((answer) => [200, isLater ? { ...answer, ...changes } : answer])
+    const token = () => (isLater ? laterToken() : options.token)
+    const source = await createX509Source({ ...options, token, ...clock, renewAfterSeconds: 600 })
+    sources.push(source)
+    const before = source.svid()
+    isLater = true
+    const failed = once(source.events, 'failure')
+    clock.pass(600_000)
+    await failed
+    expect(source.svid()).toBe(before)
+    isLater = false
+    const renewed = once(source.events, 'svid')
+    clock.pass(1_000)
+    await renewed
+  })
+})
+
+test.each([
+  ['growing pauses', {}, [1_000, 2_000, 4_000, 8_000]],
+  ['the pause that the gateway asks for, where that is longer', { 'retry-after': '3' }, [3_000, 3_000, 4_000, 8_000]],
+])('is asked again after %s', async (_, headers, wanted) => {
+  let isAway = false
+  const problem = { title: 'The gateway has too much to do', code: 'overloaded' }
+  const options = await serveAnswers((answer) => (isAway ? [503, problem, headers] : [200, answer]))
+  let nowMs = Date.now()
+  let due = () => {}
+  const pauses: number[] = []
+  const source = await createX509Source({
+    ...options,
+    renewAfterSeconds: 1,
+    random: () => 1,
+    // The client itself tries again for so long.
+    deadlineMs: 200,
+    now: () => new Date(nowMs),
+    startTimer(callback, ms) {
+      // That of the bundles is longer.
+      if (ms < 20_000) {
+        pauses.push(ms)
+        due = callback
+      }
+      return () => {}
+    },
+  })
+  sources.push(source)
+  isAway = true
+  for (let count = 1; count <= wanted.length; count++) {
+    nowMs += pauses.at(-1) ?? 0
+    due()
+    await expect.poll(() => pauses.length, { timeout: 15_000 }).toBe(count + 1)
+  }
+  expect(pauses.slice(1)).toEqual(wanted)
 })
 
 async function call(service: Server, agent: Agent): Promise<string> {

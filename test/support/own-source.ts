@@ -4,6 +4,7 @@
  * @module
  */
 import { EventEmitter } from 'node:events'
+import { readCertificateRequest } from '../../src/protocol/certificate-request.ts'
 import { formatPem } from '../../src/protocol/encoding.ts'
 import { parseTrustDomain } from '../../src/protocol/spiffe-id.ts'
 import type { TrustBundle } from '../../src/protocol/trust-bundle.ts'
@@ -32,6 +33,19 @@ export function svidOf(
   const { der, key } = authority.issue({ uris: [uri], ...timesNow(), ...wishes })
   const pem = [der, ...chain.map((above) => above.der)].map((each) => formatPem('CERTIFICATE', each)).join('')
   return readX509Svid(pem, key.privateKey)
+}
+
+/** What a gateway answers to a request for an X.509-SVID of `spiffe://example.org/web`. */
+export function signedAnswer(authority: TestCertificate, csr: string) {
+  const uri = 'spiffe://example.org/web'
+  const publicKeyInfo = Buffer.from(readCertificateRequest(csr).publicKeyInfo)
+  const { der, certificate } = authority.issue({ ...timesNow(), uris: [uri], key: { ...authority.key, publicKeyInfo } })
+  return {
+    spiffe_id: uri,
+    certificates: formatPem('CERTIFICATE', der),
+    bundle: formatPem('CERTIFICATE', authority.der),
+    expires_at: certificate.notAfter.toISOString(),
+  }
 }
 
 export function bundleOf(trustDomain: string, ...authorities: readonly TestCertificate[]): TrustBundle {

@@ -25,7 +25,7 @@ import {
   googleVariables,
   removedVariables,
 } from '../exec-environment.ts'
-import { keepFileFresh } from '../fresh-file.ts'
+import { keepFileFresh, machineTiming } from '../fresh-file.ts'
 import { act, examples, withProof, withRequired } from '../options.ts'
 import { writeError } from '../output.ts'
 import { fetchCredential, fetchJwtSvid, type IdentityOptions } from '../target-credential.ts'
@@ -200,10 +200,6 @@ function keepAzureToken(options: ExecOptions, target: string, { audience }: Azur
       const said = error instanceof CliError ? describe(error) : 'a bug in apostille'
       process.stderr.write(`apostille: target ${target}: no fresh token: ${said}\n`)
     },
-    now: () => new Date(),
-    startTimer(callback, ms) {
-      const timer = setTimeout(callback, ms)
-      return () => clearTimeout(timer)
-    },
+    ...machineTiming,
   })
 }

@@ -111,6 +111,7 @@ async function gather(command: Command, options: InitOptions) {
   const questions = options.output === 'text' && isAtTerminal() ? openQuestions() : undefined
   try {
     const given = command.opts<Readonly<Record<string, unknown>>>()
+    if (questions === undefined) requireAll(given, options)
     const common = await answerAll(commonQuestions, given, questions)
     const sources = options.for ?? (await chooseSources(questions))
     const further = await answerAll(questionsFor(sources), given, questions)
@@ -120,9 +121,23 @@ async function gather(command: Command, options: InitOptions) {
   }
 }
 
+/** All at once: nobody wants to learn them one by one. */
+function requireAll(given: Readonly<Record<string, unknown>>, { for: sources }: InitOptions): void {
+  const asked = [...commonQuestions, ...questionsFor(sources ?? [])]
+  const missing = asked.filter(({ flag, initial }) => given[attributeOf(flag)] === undefined && initial === undefined)
+  const flags = [...missing.map(({ flag }) => `--${flag}`), ...(sources === undefined ? ['--for'] : [])]
+  if (flags.length === 0) return
+  const examples = missing.map(({ flag, example }) => `--${flag} ${example}`).join(' ')
+  const hints = [
+    ...(examples === '' ? [] : [`Give ${examples}, or ${missing.length === 1 ? 'another' : 'others'}.`]),
+    ...(sources === undefined ? [`Give --for once or several times, with: ${starterNames.join(', ')}.`] : []),
+  ]
+  const missed = `${flags.join(', ')} ${flags.length === 1 ? 'is' : 'are'} missing: there is no terminal to ask on`
+  throw usageError(missed, hints.join('\n'))
+}
+
 async function chooseSources(questions: Questions | undefined): Promise<readonly StarterName[]> {
-  if (questions === undefined)
-    throw usageError('--for is missing', `Give one or several of: ${starterNames.join(', ')}.`)
+  if (questions === undefined) return []
   const choices = starterNames.map((name) => ({ name, title: starterSources[name].title }))
   return (await questions.choose('Whose workloads get identities?', choices)) as readonly StarterName[]
 }
@@ -149,8 +164,7 @@ async function answerOne(
     if (problem !== undefined) throw usageError(`--${flag}: ${problem}`)
     return text
   }
-  if (questions === undefined)
-    throw usageError(`--${flag} is missing: there is no terminal to ask on`, `Give --${flag} ${example}, or another.`)
+  if (questions === undefined) return ''
   return questions.ask({ text: question, example, ...(initial !== undefined && { initial }), problemOf })
 }
 

@@ -45,7 +45,8 @@ thead th { color: var(--soft); font-size: .875rem; font-weight: 600; white-space
 tbody th { font-weight: 600; }
 .number { text-align: right; white-space: nowrap; }
 td code, th code { overflow-wrap: normal; }
-td.wide, .wide { min-width: 16rem; }
+tbody th .status { white-space: normal; }
+.wide { display: inline-block; min-width: 16rem; }
 form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; padding: .75rem; background: var(--tint); border: 1px solid var(--line); border-radius: .25rem; }
 label { display: grid; gap: .125rem; font-size: .875rem; color: var(--soft); min-width: 0; }
 input, select, button { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--soft); border-radius: .25rem; padding: .25rem .5rem; max-width: 100%; }
