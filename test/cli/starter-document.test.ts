@@ -30,7 +30,7 @@ test('whatever it is for, it passes the check', async () => {
 
 test('what stands in comments is good as well, once it is wanted', async () => {
   const text = write(['vm']).replace(/^# (?=admin: |metrics: )/gm, '')
-  expect(parse(text)).toMatchObject({ admin: { console: '127.0.0.1:8445' }, metrics: { listen: '0.0.0.0:9464' } })
+  expect(load(text)).toMatchObject({ admin: { console: '127.0.0.1:8445' }, metrics: { listen: '0.0.0.0:9464' } })
   expect(await checkText(text, '/nowhere/apostille.yaml')).toMatchObject({ ok: true })
 })
 
