@@ -55,6 +55,7 @@ const needed: Readonly<Record<string, readonly (keyof typeof tools)[]>> = {
   'test/interop/deploy.test.ts': ['go', 'flock'],
   'test/interop/openssl.test.ts': ['openssl'],
   'test/interop/postgres-store.test.ts': ['flock'],
+  'test/interop/postgres-statements.test.ts': ['flock'],
   'test/interop/standby.test.ts': ['flock'],
   'test/interop/postgres-upgrade.test.ts': ['flock'],
   'test/interop/replicas.test.ts': ['flock'],
