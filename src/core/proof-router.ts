@@ -103,11 +103,11 @@ export function createProofRouter(deps: ProofRouterDeps) {
   }
 
   /** At once where nobody has to be asked. */
-  function verify(key: string, proof: Proof, narrowed: string | undefined) {
+  function verify(proof: Proof, narrowed: string | undefined, { key, digest }: Names) {
     const named = chooseNamed(deps.authenticators, narrowed)
     const jwt = readJwt(proof)
     const done = (authentication: Authentication) => {
-      const identity = { ...authentication.identity, fingerprint: fingerprintProof(proof) }
+      const identity = { ...authentication.identity, fingerprint: fingerprintProof(proof, digest) }
       remember(key, proof, { ...authentication, identity })
       return identity
     }
@@ -123,10 +123,11 @@ export function createProofRouter(deps: ProofRouterDeps) {
     if (proof === undefined) throw new Refusal('proof_rejected', 'the request carries no proof')
     if (proof.kind === 'bearer' && proof.token.length > maxTokenBytes)
       throw new Refusal('proof_rejected', `the token is longer than ${maxTokenBytes} bytes`)
-    const key = cacheKey(proof, narrowed)
+    const digest = digestProof(proof)
+    const key = `${proof.kind} ${digest} ${narrowed ?? ''}`
     const known = fromCache(key)
     deps.telemetry.count('apostille_proof_cache_lookups_total', known ? hit : miss)
-    return known ?? verify(key, proof, narrowed)
+    return known ?? verify(proof, narrowed, { key, digest })
   }
 }
 
@@ -137,19 +138,24 @@ function bytesOf(proof: Proof): number {
   return proof.kind === 'bearer' ? proof.token.length : proof.chain.reduce((sum, { length }) => sum + length, 0)
 }
 
-/** The digest stands for the proof, so that no token is kept. */
-function cacheKey(proof: Proof, narrowed: string | undefined): string {
-  const head = `${proof.kind}\n${narrowed ?? ''}\n`
-  if (proof.kind === 'bearer') return hash('sha256', head + proof.token, 'hex')
-  const digest = createHash('sha256').update(head)
+interface Names {
+  /** Of the proof in the cache. */
+  readonly key: string
+  readonly digest: string
+}
+
+/** It stands for the proof, so that no token is kept. */
+function digestProof(proof: Proof): string {
+  if (proof.kind === 'bearer') return hash('sha256', proof.token, 'hex')
+  const digest = createHash('sha256')
   for (const certificate of proof.chain) digest.update(certificate)
   return digest.digest('hex')
 }
 
-/** For records: names a proof without giving it away. */
-export function fingerprintProof(proof: Proof): string {
-  const bytes = proof.kind === 'bearer' ? proof.token : (proof.chain[0] ?? '')
-  return hash('sha256', bytes, 'hex').slice(0, 16)
+/** For records: names a proof without giving it away. @param digest Of {@link digestProof}, where it is at hand. */
+export function fingerprintProof(proof: Proof, digest?: string): string {
+  const whole = proof.kind === 'bearer' ? (digest ?? digestProof(proof)) : hash('sha256', proof.chain[0] ?? '', 'hex')
+  return whole.slice(0, 16)
 }
 
 function chooseNamed(all: readonly Authenticator[], narrowed: string | undefined): readonly Authenticator[] {

@@ -72,8 +72,19 @@ export function algorithmRow(name: unknown): AlgorithmRow {
   return algorithms[name]
 }
 
+/** Of each key what the last question answered: Node asks OpenSSL for its type and curve, which takes some µs. */
+const fitting = new WeakMap<KeyObject, { readonly algorithm: SignatureAlgorithm; readonly fits: boolean }>()
+
 /** Whether `key` (public or private) is of the type, curve and size that `algorithm` asks for. */
 export function fitsAlgorithm(algorithm: SignatureAlgorithm, key: KeyObject): boolean {
+  const known = fitting.get(key)
+  if (known?.algorithm === algorithm) return known.fits
+  const fits = isOfAlgorithm(algorithm, key)
+  fitting.set(key, { algorithm, fits })
+  return fits
+}
+
+function isOfAlgorithm(algorithm: SignatureAlgorithm, key: KeyObject): boolean {
   const row: AlgorithmRow = algorithms[algorithm]
   if (key.asymmetricKeyType !== row.keyType) return false
   if (row.keyType === 'ec') return key.asymmetricKeyDetails?.namedCurve === row.curve
