@@ -15,6 +15,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2'
 import { connect, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { ListenAddress } from '../core/listen-address.ts'
 import { createRoster } from './roster.ts'
 import type { TlsMaterial } from './tls-material.node.ts'
@@ -50,6 +51,8 @@ export interface Timeouts {
   readonly idleMs: number
   /** How often headers and requests of HTTP/1.1 are looked after. */
   readonly checkMs: number
+  /** During a stop: until the first request of a connection over TLS has its headers. */
+  readonly silentMs: number
 }
 
 export interface Listener {
@@ -67,6 +70,7 @@ const usualTimeouts: Timeouts = {
   drainMs: 10_000,
   idleMs: 75_000,
   checkMs: 5_000,
+  silentMs: 1_000,
 }
 const maxHeaderBytes = 16 * 1024
 const lookAgainMs = 20
@@ -185,14 +189,23 @@ function boundStream({ stream }: Http2ServerRequest, requestMs: number): void {
   stream.once('close', inTime)
 }
 
-function trackConnections(server: Server | Http2SecureServer, { idleMs }: Timeouts) {
+function trackConnections(server: Server | Http2SecureServer, { idleMs, silentMs }: Timeouts) {
   let stopping = false
   const sockets = new Set<Socket>()
+  /** Over TLS, without a request yet. */
+  const silent = new Set<TLSSocket>()
   const sessions = new Set<ServerHttp2Session>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol === 'h2') return
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+    if (stopping) endSilent(socket)
+  })
+  server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket as TLSSocket))
   server.on('session', (session: ServerHttp2Session) => {
     sessions.add(session)
     session.once('close', () => sessions.delete(session))
@@ -200,6 +213,10 @@ function trackConnections(server: Server | Http2SecureServer, { idleMs }: Timeou
     session.setTimeout(idleMs, () => session.destroy())
     if (stopping) session.close()
   })
+  // What it has sent may be under way.
+  const endSilent = (socket: TLSSocket) => {
+    setTimeout(() => silent.has(socket) && socket.destroy(), silentMs).unref()
+  }
   const closeIdle = () => {
     if ('closeIdleConnections' in server) server.closeIdleConnections()
   }
@@ -209,6 +226,7 @@ function trackConnections(server: Server | Http2SecureServer, { idleMs }: Timeou
       stopping = true
       for (const session of sessions) session.close()
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+      for (const socket of silent) endSilent(socket)
       closeIdle()
     },
     cut() {

@@ -12,7 +12,10 @@ const authority = await createTestAuthority()
 const certificate = await authority.issue(['gateway.test'])
 const loopback = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const
 /** Short, so that nobody waits; none of them is reached unless a test means to. */
-const short = { handshakeMs: 100, headersMs: 100, requestMs: 100, drainMs: 60_000, idleMs: 60_000, checkMs: 20 }
+const short = {
+  ...{ handshakeMs: 100, headersMs: 100, requestMs: 100, drainMs: 60_000, idleMs: 60_000, checkMs: 20 },
+  silentMs: 60_000,
+}
 const long = {
   handshakeMs: 60_000,
   headersMs: 60_000,
@@ -20,6 +23,7 @@ const long = {
   drainMs: 60_000,
   idleMs: 60_000,
   checkMs: 60_000,
+  silentMs: 60_000,
 }
 
 const open: Listener[] = []
@@ -219,6 +223,21 @@ test('a stop does not wait for a connection on which nothing was sent', async ()
   // Once another connection is served, this one was accepted before it.
   await send(target, '/')
   await listener.close(60_000)
+  expect(open).toContain(listener)
+})
+
+test('a stop waits a moment for a connection that shook hands and asked nothing, and no longer', async () => {
+  const { listener, target } = await start({ tls: certificate, timeouts: { ...long, silentMs: 200 } })
+  const [mute, late] = [openTls(target), openTls(target)]
+  mute.on('error', () => undefined)
+  await Promise.all([once(mute, 'secureConnect'), once(late, 'secureConnect')])
+  // Once another connection is served, these were accepted before it.
+  await send(target, '/')
+  const closed = listener.close(60_000)
+  late.write('GET /late HTTP/1.1\r\nHost: a\r\n\r\n')
+  const [answer] = await once(late, 'data')
+  expect(String(answer)).toContain('1.1 /late')
+  await closed
   expect(open).toContain(listener)
 })
 

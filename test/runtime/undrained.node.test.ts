@@ -9,7 +9,14 @@ import { openHttp2, openSocket, openTls, send, type WireTarget } from '../suppor
 const authority = await createTestAuthority()
 const certificate = await authority.issue(['gateway.test'])
 const minute = 60_000
-const timeouts = { handshakeMs: minute, headersMs: minute, requestMs: minute, idleMs: minute, checkMs: minute }
+const timeouts = {
+  handshakeMs: minute,
+  headersMs: minute,
+  requestMs: minute,
+  idleMs: minute,
+  checkMs: minute,
+  silentMs: minute,
+}
 
 const open: Listener[] = []
 afterEach(async () => {

@@ -88,7 +88,15 @@ test('headers above 16 KiB in the first request of a connection of HTTP/2', asyn
 })
 
 describe('a request that does not arrive in time', () => {
-  const timeouts = { handshakeMs: 60_000, headersMs: 50, requestMs: 50, idleMs: 60_000, drainMs: 60_000, checkMs: 10 }
+  const timeouts = {
+    handshakeMs: 60_000,
+    headersMs: 50,
+    requestMs: 50,
+    idleMs: 60_000,
+    drainMs: 60_000,
+    checkMs: 10,
+    silentMs: 60_000,
+  }
   let listener: Listener | undefined
   afterEach(() => listener?.close(0))
 
