@@ -65,6 +65,13 @@ async function setUp({ gateway, narrator, clouds }: Parts): Promise<void> {
     written but to what carries our tag (aws-policy.json).`)
   if (subjects.length !== 1) throw new Error(`they trust ${subjects}`)
   narrator.check(`All three trust ${subjects[0]}.`)
+  // It may have tried before they did, and would wait a while before it tries again.
+  await until('the first look', async () => {
+    await gateway.command('sync', 'apply', 'payments').catch(() => undefined)
+    const status = await gateway.command('sync', 'status', 'payments')
+    return !status.includes('failed')
+  })
+  narrator.say('"apostille sync apply payments" has it look at once: there is nothing to bring yet.')
 }
 
 /** Waits for what happens by itself. */
