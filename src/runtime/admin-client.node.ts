@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { dirname, resolve } from 'node:path'
 import { readSource } from '../core/config-source.ts'
+import { parseListenAddress } from '../core/listen-address.ts'
 
 export interface AdminRequest {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -57,27 +58,59 @@ const defaultSocket = './data/admin.sock'
 const idleMs = 600_000
 
 /**
- * The path of the admin socket that a configuration names. Only that part of the text is read, without the schema: an
- * operator must reach a gateway that runs, whatever is wrong with the document on disk by now, and soon.
+ * The path of the admin socket that a configuration names. Only that part of the text is read where it can be told from
+ * the others, and without the schema: an operator must reach a gateway that runs, whatever is wrong with the document on
+ * disk by now, and soon.
  *
  * @throws {AdminSocketError}
  */
 export async function readAdminSocketPath(configFile: string): Promise<string> {
-  const text = await readText(configFile)
-  const part = adminPart.exec(text)?.[0]
-  const { content, problems } = readSource(part ?? text)
-  if (part !== undefined && problems[0])
-    throw new AdminSocketError(`${configFile}: admin can not be read: ${problems[0].message}`)
+  const { content, problem } = readAdminContent(await readText(configFile))
+  if (problem !== undefined) throw new AdminSocketError(`${configFile}: admin can not be read: ${problem}`)
   const { admin } = (content ?? {}) as { readonly admin?: { readonly listen?: unknown } | null }
-  const listen = admin?.listen ?? `unix:${defaultSocket}`
-  const path = typeof listen === 'string' ? /^unix:(.+)$/.exec(listen)?.[1] : undefined
+  const path = unixPathOf(admin?.listen ?? `unix:${defaultSocket}`)
   if (path === undefined)
     throw new AdminSocketError(`${configFile}: admin.listen names no unix socket: expected unix:PATH`)
   return resolve(dirname(resolve(configFile)), path)
 }
 
-/** The key with what stands below it: lines that are indented, empty, or comments. */
-const adminPart = /^admin:.*(?:\r?\n(?:[ \t#].*)?)*/m
+function unixPathOf(listen: unknown): string | undefined {
+  try {
+    const address = typeof listen === 'string' ? parseListenAddress(listen) : undefined
+    return address?.kind === 'unix' ? address.path : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What is certain to hold `admin` when there is one, of a text that `serve` takes. */
+function readAdminContent(written: string): { readonly content?: unknown; readonly problem?: string | undefined } {
+  const text = written.replace(/^\uFEFF/, '')
+  const isPlain = plainKey.test(firstLine.exec(text)?.[0] ?? 'empty:')
+  const part = isPlain ? findAdminPart(text) : undefined
+  const read = part === undefined ? undefined : readSource(part)
+  if (read?.problems.length === 0) return read
+  // The key may be written otherwise, or its value be an alias of what stands elsewhere.
+  const whole = readSource(text)
+  if (whole.problems.length === 0) return whole
+  return { problem: isPlain ? read?.problems[0]?.message : whole.problems[0]?.message }
+}
+
+/** The first line with more than a comment, after the mark that begins a document. */
+const firstLine = /(?<![^\r\n])(?![ \t]*(?:#|[\r\n]|$))(?!---(?:[ \t]+#|[ \t]*(?:[\r\n]|$)))[^\r\n]+/
+/** Where the first line begins so, what else begins a line with a key is a key of the outermost map as well. */
+const plainKey = /^\w+[ \t]*:(?![^ \t])/
+const adminKey = /(?<![^\r\n])(?:admin|'admin'|"admin")[ \t]*:(?![^ \t\r\n])/
+/** What stands below a key is indented, empty, or a comment. */
+const nextKey = /[\r\n](?=[^ \t#\r\n])/g
+
+/** The key with what stands below it. */
+function findAdminPart(text: string): string | undefined {
+  const start = text.search(adminKey)
+  if (start < 0) return undefined
+  nextKey.lastIndex = start
+  return text.slice(start, nextKey.exec(text)?.index)
+}
 
 async function readText(configFile: string): Promise<string> {
   try {
