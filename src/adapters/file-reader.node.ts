@@ -19,12 +19,24 @@ export function createFileReader(maxBytes = 256 * 1024): FileReader {
     async read(path) {
       await using file = await open(path)
       const { size } = await file.stat()
-      // Of what has no size, such as a pipe, a page or two; for one byte more there is room, to see that there is more.
-      const room = Math.min(Math.max(size, sizelessBytes), maxBytes) + 1
-      const { bytesRead, buffer } = await file.read(new Uint8Array(room), 0, room)
-      if (bytesRead > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`)
-      if (bytesRead === room) throw new Error('it grew while it was read')
-      return new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, bytesRead))
+      // Of what has no size, such as a pipe, a page or two at first; for one byte more there is room, to see the end.
+      let bytes = new Uint8Array(Math.min(Math.max(size, sizelessBytes), maxBytes) + 1)
+      let length = 0
+      // A pipe gives what was written to it so far.
+      for (;;) {
+        const { bytesRead } = await file.read(bytes, length, bytes.length - length)
+        if (bytesRead === 0) break
+        length += bytesRead
+        if (length > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`)
+        if (length === bytes.length) bytes = withRoom(bytes, Math.min(length * 2, maxBytes + 1))
+      }
+      return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length))
     },
   }
+}
+
+function withRoom(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(length)
+  larger.set(bytes)
+  return larger
 }

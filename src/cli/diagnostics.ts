@@ -28,13 +28,13 @@ export function formatDiagnostics(
     const where = `${file}:${line}:${column}`
     const title = `${where}: ${style(stream, colour, severity)}: ${path === '' ? '' : `${path}: `}${oneLine(message)}`
     const source = lines[line - 1]
-    return source === undefined || source.trim() === '' ? title : `${title}\n${formatSource(source, line, column)}`
+    return source === undefined || !/\S/.test(source) ? title : `${title}\n${formatSource(source, line, column)}`
   })
 }
 
 function formatSource(source: string, line: number, column: number): string {
   const start = Math.max(0, Math.min(column - 1, source.length) - maxSourceWidth + 20)
-  const shown = oneLine(source.replaceAll('\t', ' ').slice(start, start + maxSourceWidth)).trimEnd()
+  const shown = oneLine(source.slice(start, start + maxSourceWidth).replaceAll('\t', ' ')).trimEnd()
   const gutter = ` ${line} | `
   return `${gutter}${shown}\n${' '.repeat(gutter.length - 2)}| ${' '.repeat(Math.max(0, column - 1 - start))}^`
 }

@@ -184,7 +184,7 @@ function find<T>(groups: readonly Group<T>[], attributes: Attributes): Found<T> 
     if (!hits) continue
     if (missing === 0) {
       groupsWithHits++
-      found.push(...hits)
+      for (const hit of hits) found.push(hit)
     } else {
       const paths = group.parts.filter((_, part) => (missing & (1 << part)) !== 0).map(({ path }) => path)
       open.push({ paths, values: hits.map(({ value }) => value) })

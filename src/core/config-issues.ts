@@ -36,7 +36,8 @@ function describeIssue(issue: SchemaIssue, content: unknown): readonly Found[] {
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, path, content), atKey: true }))
   if (issue.code === 'invalid_key') return [{ path, message: issue.issues[0]?.message ?? issue.message, atKey: true }]
-  if (path.length === 0) return [{ path, message: 'expected keys and their values, such as trust_domain: example.org' }]
+  if (path.length === 0 && issue.code !== 'custom')
+    return [{ path, message: 'expected keys and their values, such as trust_domain: example.org' }]
   return [{ path, message: valueAt(content, path) === undefined ? missing(issue, path) : inPlainWords(issue) }]
 }
 

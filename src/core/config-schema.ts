@@ -15,7 +15,7 @@ import { targetSchema } from './config-targets.ts'
 import { addressField, cidrField } from './listen-address.ts'
 
 const path = z.string().min(1).max(4096)
-const name = z
+export const nameField = z
   .string()
   .regex(
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
@@ -56,7 +56,7 @@ const jwtAuthority = z.strictObject({
 })
 
 const ruleSchema = z.strictObject({
-  name: name.optional(),
+  name: nameField.optional(),
   spiffe_id: z.string().min(1),
   from: z.string().min(1),
   when: z.string().min(1).optional(),
@@ -76,11 +76,11 @@ const operations = z.union([operation, z.array(operation).min(1)], {
 })
 
 const policySchema = z.strictObject({
-  name: name.optional(),
+  name: nameField.optional(),
   permit: operations.optional(),
   forbid: operations.optional(),
   to: z
-    .union([name, z.literal('*'), z.array(z.union([name, z.literal('*')])).min(1)], {
+    .union([nameField, z.literal('*'), z.array(z.union([nameField, z.literal('*')])).min(1)], {
       error: "expected the name of a target, a list of them, or '*'",
     })
     .optional(),
@@ -137,13 +137,13 @@ export const configurationSchema = z.strictObject({
       jwt: jwtAuthority.prefault({}),
     })
     .prefault({}),
-  authenticators: z.record(name, authenticatorSchema).default({}),
+  authenticators: z.record(nameField, authenticatorSchema).default({}),
   federation: federationSchema,
   identities: z.array(ruleSchema).max(100_000, 'expected a list of at most 100000').default([]),
-  targets: z.record(name, targetSchema).default({}),
-  sources: z.record(name, sourceSchema).default({}),
-  destinations: z.record(name, destinationSchema).default({}),
-  syncs: z.record(name, syncSchema).default({}),
+  targets: z.record(nameField, targetSchema).default({}),
+  sources: z.record(nameField, sourceSchema).default({}),
+  destinations: z.record(nameField, destinationSchema).default({}),
+  syncs: z.record(nameField, syncSchema).default({}),
   policies: z.array(policySchema).max(100_000, 'expected a list of at most 100000').default([]),
   limits: limits.prefault({}),
 })

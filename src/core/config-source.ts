@@ -4,7 +4,7 @@
  * @module
  */
 import type { Problem } from './expression.ts'
-import { type Entry, type KeyedEntry, offsetInText, parseYaml, type Tree } from './yaml-tree.ts'
+import { type Entry, type KeyedEntry, type Mapping, offsetInText, parseYaml, type Tree } from './yaml-tree.ts'
 
 /** One mistake, or a warning, and where it stands. */
 export interface Diagnostic {
@@ -37,16 +37,18 @@ const maxProblems = 100
 
 export function readSource(text: string): ConfigurationSource {
   const { root, problems } = parseYaml(text)
-  const locate = createLocator(text, root)
+  const position = createPositions(text)
+  const locate = createLocator(text, root, position)
   if (problems.length === 0) return { content: root?.value ?? null, problems: [], locate }
   const told = problems
     .slice(0, maxProblems)
-    .map(({ at, message }): Diagnostic => ({ severity: 'error', ...position(text, at), path: '', message }))
+    .map(({ at, message }): Diagnostic => ({ severity: 'error', ...position(at), path: '', message }))
   return { problems: told, locate }
 }
 
 /** Finds the place of a path, or of the nearest thing above it that is there: a missing key has no place of its own. */
-function createLocator(text: string, root: Tree | undefined): ConfigurationSource['locate'] {
+function createLocator(text: string, root: Tree | undefined, position: Positions): ConfigurationSource['locate'] {
+  const stepInto = createSteps()
   return ({ path, offset, atKey, severity, message }) => {
     let tree = root
     let at = root?.at ?? 0
@@ -58,18 +60,39 @@ function createLocator(text: string, root: Tree | undefined): ConfigurationSourc
       at = (isKey ? entry.keyAt : entry.at) ?? at
     }
     if (offset !== undefined && tree?.kind === 'scalar') at = offsetInText(text, tree, offset)
-    return { severity: severity ?? 'error', ...position(text, at), path: formatPath(path), message }
+    return { severity: severity ?? 'error', ...position(at), path: formatPath(path), message }
   }
 }
 
-function stepInto(tree: Tree | undefined, step: string | number): (Partial<KeyedEntry> & Entry) | undefined {
-  if (tree?.kind === 'mapping') return tree.entries.find(({ key }) => key === step)
-  return tree?.kind === 'list' ? tree.items[Number(step)] : undefined
+/** What stands at a key or an index. There may be as many problems as keys: the keys of a map are read through once. */
+function createSteps() {
+  const known = new Map<Mapping, ReadonlyMap<string | number, KeyedEntry>>()
+  const entriesOf = (mapping: Mapping) => {
+    const entries = known.get(mapping) ?? new Map(mapping.entries.map((entry) => [entry.key, entry]))
+    known.set(mapping, entries)
+    return entries
+  }
+  return (tree: Tree | undefined, step: string | number): (Partial<KeyedEntry> & Entry) | undefined => {
+    if (tree?.kind === 'mapping') return entriesOf(tree).get(step)
+    return tree?.kind === 'list' ? tree.items[Number(step)] : undefined
+  }
 }
 
-function position(text: string, at: number): { readonly line: number; readonly column: number } {
-  const above = text.slice(0, at).split('\n')
-  return { line: above.length, column: (above.at(-1)?.length ?? 0) + 1 }
+type Positions = (at: number) => Pick<Diagnostic, 'line' | 'column'>
+
+/** The lines of the text are counted when the first place is asked for. */
+function createPositions(text: string): Positions {
+  let starts: readonly number[] | undefined
+  return (at) => {
+    starts ??= [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)]
+    let line = 1
+    for (let above = starts.length; line < above; ) {
+      const middle = (line + above) >> 1
+      if ((starts[middle] ?? at) <= at) line = middle + 1
+      else above = middle
+    }
+    return { line, column: at - (starts[line - 1] ?? 0) + 1 }
+  }
 }
 
 function formatPath(path: Found['path']): string {

@@ -19,8 +19,10 @@ import { describeIssues } from './config-issues.ts'
 import {
   type ConfigurationDocument,
   configurationSchema,
+  nameField,
   readablePolicySchema,
   readableRuleSchema,
+  type SchemaIssue,
 } from './config-schema.ts'
 import { type Diagnostic, type Found, readSource } from './config-source.ts'
 import { sourceSchema } from './config-sources.ts'
@@ -77,12 +79,11 @@ export function parseConfiguration(text: string): Configuration {
   const source = readSource(text)
   if (source.problems.length > 0) throw new ConfigurationError(sorted(source.problems))
   const content = source.content ?? {}
-  // Parsers that are compiled pay off after some dozens of documents, and a process reads one.
-  const shape = configurationSchema.safeParse(content, { jitless: true })
+  const shape = readShape(content)
   const readable = shape.success ? asReadable(shape.data) : readWhatCanBeRead(content)
   const compiled = compile(readable)
   const found: readonly Found[] = [
-    ...(shape.success ? [] : describeIssues(shape.error.issues, content)),
+    ...(shape.success ? [] : describeIssues(shape.issues, content)),
     ...compiled.problems,
     ...checkDocument(readable),
   ]
@@ -90,6 +91,27 @@ export function parseConfiguration(text: string): Configuration {
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error')
   if (!shape.success || errors.length > 0) throw new ConfigurationError(errors)
   return assemble(text, shape.data, compiled, diagnostics)
+}
+
+type Shape =
+  | { readonly success: true; readonly data: ConfigurationDocument }
+  | { readonly success: false; readonly issues: readonly SchemaIssue[] }
+
+function readShape(content: unknown): Shape {
+  try {
+    // Parsers that are compiled pay off after some dozens of documents, and a process reads one.
+    const { success, data, error } = configurationSchema.safeParse(content, { jitless: true })
+    return success ? { success, data } : { success, issues: error.issues }
+  } catch (error) {
+    if (!isTooMuch(error)) throw error
+    const message = 'more is wrong here than can be told: above all, see that each part is of the right kind'
+    return { success: false, issues: [{ code: 'custom', path: [], message, input: undefined }] }
+  }
+}
+
+/** The schema hands on problems of a list or a map as arguments, of which there may be some hundred thousand. */
+function isTooMuch(error: unknown): boolean {
+  return error instanceof RangeError
 }
 
 function assemble(
@@ -167,16 +189,11 @@ type Plain = Readonly<Record<string, unknown>>
 /** The parts of a broken document that are sound in themselves, so that what is wrong with them is told as well. */
 function readWhatCanBeRead(content: unknown): ReadableDocument {
   const plain = asPlain(content)
-  const authenticators = Object.entries(asPlain(plain['authenticators'])).map(
-    ([name, value]) => [name, readAs(authenticatorSchema, value)] as const,
-  )
-  const sound = authenticators.flatMap(([name, config]) => (config ? [[name, config] as const] : []))
+  const authenticators = readNamed(authenticatorSchema, plain['authenticators'])
   const peers = Object.entries(asPlain(plain['federation'])).map(
     ([name, value]) => [name, readAs<FederationPeerDocument>(federationPeerSchema, value)] as const,
   )
-  const targets = Object.entries(asPlain(plain['targets'])).map(
-    ([name, value]) => [name, readAs<TargetDocument>(targetSchema, value)] as const,
-  )
+  const targets = readNamed<TargetDocument>(targetSchema, plain['targets'])
   const { trust_domain, issuer, listen, admin, metrics, bundle_endpoint, store, authorities } =
     configurationSchema.shape
   const parts = {
@@ -193,12 +210,12 @@ function readWhatCanBeRead(content: unknown): ReadableDocument {
     ...(Object.fromEntries(
       Object.entries(parts).filter(([, part]) => part !== undefined),
     ) as Partial<ReadableDocument>),
-    authenticators: new Map(sound),
-    brokenAuthenticators: new Set(authenticators.flatMap(([name, config]) => (config ? [] : [name]))),
+    authenticators: authenticators.sound,
+    brokenAuthenticators: authenticators.broken,
     hasAuthenticators: isPlain(plain['authenticators'] ?? {}),
     federation: new Map(peers.flatMap(([name, peer]) => (peer ? [[name, peer] as const] : []))),
-    targets: new Map(targets.flatMap(([name, target]) => (target ? [[name, target] as const] : []))),
-    brokenTargets: new Set(targets.flatMap(([name, target]) => (target ? [] : [name]))),
+    targets: targets.sound,
+    brokenTargets: targets.broken,
     sources: readNamed(sourceSchema, plain['sources']),
     destinations: readNamed(destinationSchema, plain['destinations']),
     syncs: readNamed(syncSchema, plain['syncs']),
@@ -212,8 +229,12 @@ interface Reader<T> {
   readonly safeParse: (value: unknown) => { readonly success: boolean; readonly data?: T | undefined }
 }
 
+/** What has a name that is none is broken as well: names go into paths of SPIFFE IDs and of files. */
 function readNamed<T>(schema: Reader<T>, content: unknown): Named<T> {
-  const read = Object.entries(asPlain(content)).map(([name, value]) => [name, readAs(schema, value)] as const)
+  const read = Object.entries(asPlain(content)).map(([name, value]) => {
+    const isNamed = readAs(nameField, name) !== undefined
+    return [name, isNamed ? readAs(schema, value) : undefined] as const
+  })
   return {
     sound: new Map(read.flatMap(([name, document]) => (document ? [[name, document] as const] : []))),
     broken: new Set(read.flatMap(([name, document]) => (document ? [] : [name]))),
@@ -221,8 +242,13 @@ function readNamed<T>(schema: Reader<T>, content: unknown): Named<T> {
 }
 
 function readAs<T>(schema: Reader<T>, value: unknown): T | undefined {
-  const { success, data } = schema.safeParse(value)
-  return success ? data : undefined
+  try {
+    const { success, data } = schema.safeParse(value)
+    return success ? data : undefined
+  } catch (error) {
+    if (!isTooMuch(error)) throw error
+    return undefined
+  }
 }
 
 function isPlain(value: unknown): value is Plain {

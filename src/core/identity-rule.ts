@@ -20,7 +20,7 @@ import {
   type Problem,
 } from './expression.ts'
 import { type PresetName, presetAttributes, presetValues, suggestPreset, tellingAttributes } from './oidc-presets.ts'
-import { findSimilarName } from './similar-name.ts'
+import { findSimilarName, listNames } from './similar-name.ts'
 import { findPathTemplateProblem } from './spiffe-path.ts'
 import { compileTemplate, isLiteral, type Template } from './template.ts'
 
@@ -122,10 +122,11 @@ export function compileRules(inputs: readonly RuleInput[], context: RuleContext)
     [...context.authenticators].map(([name, row]) => [name, createRuleEnvironment(row, environmentOf)]),
   )
   const reserved = new Set(context.reservedDnsNames.map((name) => name.toLowerCase()))
+  const known = [...context.authenticators.keys()]
   const digests = inputs.map(digestRule)
   const compiled = inputs.map((input, index) => {
     const environment = environments.get(input.from)
-    return compileRule(input, { ...context, digest: digests[index] ?? '', reserved, environment, report })
+    return compileRule(input, { ...context, digest: digests[index] ?? '', known, reserved, environment, report })
   })
   reportDuplicates(inputs, { digests, compiled }, report)
   const sound = compiled.filter((rule) => rule !== undefined)
@@ -164,6 +165,8 @@ function createFinder(rules: readonly CompiledRule[]) {
 
 interface RuleCompilation extends RuleContext {
   readonly digest: string
+  /** Names of authenticators. */
+  readonly known: readonly string[]
   /** DNS names in lower case. */
   readonly reserved: ReadonlySet<string>
   readonly environment: ExpressionEnvironment | undefined
@@ -227,9 +230,9 @@ function digestRule({ from, when, spiffe_id }: RuleInput): string {
   return createHash('sha256').update(canonical).digest('hex')
 }
 
-function checkSource({ from }: RuleInput, { authenticators, trustDomain }: RuleContext, note: Report): void {
+function checkSource({ from }: RuleInput, { authenticators, known, trustDomain }: RuleCompilation, note: Report): void {
   const source = authenticators.get(from)
-  if (!source) note(['from'], `there is no authenticator ${from}: ${otherThan(from, [...authenticators.keys()])}`)
+  if (!source) note(['from'], `there is no authenticator ${from}: ${otherThan(from, known)}`)
   else if (source.type === 'spiffe' && source.trustDomain === trustDomain)
     note(['from'], `${from} takes SVIDs of our own, which no rule maps to another: an X.509-SVID is renewed as it is`)
 }
@@ -237,7 +240,7 @@ function checkSource({ from }: RuleInput, { authenticators, trustDomain }: RuleC
 function otherThan(name: string, known: readonly string[]): string {
   const similar = findSimilarName(name, known)
   if (similar !== undefined) return `did you mean ${similar}?`
-  return known.length === 0 ? 'add it to authenticators' : `the authenticators are ${known.join(', ')}`
+  return known.length === 0 ? 'add it to authenticators' : `the authenticators are ${listNames(known)}`
 }
 
 interface Compiler {

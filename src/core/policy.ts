@@ -101,13 +101,14 @@ export function compilePolicies(inputs: readonly PolicyInput[], known: PolicyNam
   const problems: Problem[] = []
   const policies: Policy[] = []
   const names = new Set<string>()
+  const targets = known.targets && new Set(known.targets)
   for (const [order, input] of inputs.entries()) {
     const found: Problem[] = []
-    const policy = { ...compilePolicy(input, { environment, known, problems: found }), order }
+    const policy = { ...compilePolicy(input, { environment, targets, problems: found }), order }
     if (input.name !== undefined && names.has(input.name))
       found.push({ path: [...input.path, 'name'], message: `two policies are named ${input.name}` })
     names.add(policy.name)
-    problems.push(...found)
+    for (const problem of found) problems.push(problem)
     if (found.length === 0) policies.push(policy)
   }
   return { policies: createPolicySet(policies, known.trustDomain), problems: problems as readonly Problem[] }
@@ -115,15 +116,16 @@ export function compilePolicies(inputs: readonly PolicyInput[], known: PolicyNam
 
 interface PolicyContext {
   readonly environment: ExpressionEnvironment
-  readonly known: KnownNames
+  /** Their names, where they are known. */
+  readonly targets: ReadonlySet<string> | undefined
   /** Where problems go. */
   readonly problems: Problem[]
 }
 
-function compilePolicy(input: PolicyInput, { environment, known, problems }: PolicyContext): Omit<Policy, 'order'> {
+function compilePolicy(input: PolicyInput, { environment, targets, problems }: PolicyContext): Omit<Policy, 'order'> {
   const { effect, operations: covered, reason } = input
   if (covered.length === 0) problems.push({ path: input.path, message: `a ${effect} of no operation` })
-  problems.push(...findTargetProblems(input, known))
+  for (const problem of findTargetProblems(input, targets)) problems.push(problem)
   const when = compileWhen(input, environment, problems)
   return {
     name: input.name ?? `${effect}-${digestPolicy(input).slice(0, 12)}`,
@@ -135,13 +137,13 @@ function compilePolicy(input: PolicyInput, { environment, known, problems }: Pol
   }
 }
 
-function findTargetProblems({ path, operations: covered, to }: PolicyInput, { targets }: KnownNames) {
+function findTargetProblems({ path, operations: covered, to }: PolicyInput, targets: PolicyContext['targets']) {
   if (to === undefined) return []
   const coversExchange = covered.some((name) => name === 'exchange' || name === '*')
   if (!coversExchange) return [{ path: [...path, 'to'], message: 'only an exchange has a target' }]
   return to.flatMap((name) => {
-    if (name === '*' || targets === undefined || targets.includes(name)) return []
-    const similar = findSimilarName(name, targets)
+    if (name === '*' || targets === undefined || targets.has(name)) return []
+    const similar = findSimilarName(name, [...targets])
     const hint = similar === undefined ? 'add it to targets' : `did you mean ${similar}?`
     return [{ path: [...path, 'to'], message: `there is no target ${name}: ${hint}` }]
   })

@@ -11,7 +11,7 @@ import type { TargetDocument } from './config-targets.ts'
 import { destinationRules } from './destination-rules.ts'
 import { findPatternProblem } from './glob.ts'
 import { isStampTag, stampTagCount } from './owner-stamp.ts'
-import { findSimilarName } from './similar-name.ts'
+import { findSimilarName, listNames } from './similar-name.ts'
 
 interface SyncSurroundings {
   readonly syncs: Named<SyncDocument>
@@ -176,5 +176,5 @@ function unknownName(noun: string, name: string, known: readonly string[]): stri
 }
 
 function listed(noun: string, known: readonly string[]): string {
-  return known.length === 0 ? `: add it to ${noun}s` : `, only ${known.join(', ')}`
+  return known.length === 0 ? `: add it to ${noun}s` : `, only ${listNames(known)}`
 }

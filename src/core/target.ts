@@ -66,7 +66,7 @@ export function compileTargets(documents: ReadonlyMap<string, TargetDocument>, c
   for (const [name, document] of documents) {
     const found: Problem[] = []
     targets.set(name, compileTarget({ name, document, environment, trustDomain: context.trustDomain, found }))
-    problems.push(...found)
+    for (const problem of found) problems.push(problem)
   }
   return { targets: targets as TargetSet, problems: problems as readonly Problem[] }
 }

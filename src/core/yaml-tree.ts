@@ -106,10 +106,11 @@ function describeSyntaxError(reason: string, text: string, at: number): string {
 
 /** Whether there are only spaces before it in its line. */
 function isIndentation(text: string, at: number): boolean {
-  return /(?:^|\n)\s*$/.test(text.slice(0, at))
+  return text.slice(0, at).split('\n').at(-1)?.trim() === ''
 }
 
 const maxAliased = 100_000
+const aliasedText = 256
 const prefix = 'tag:yaml.org,2002:'
 const scalarTags = [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag]
 /** What a plain scalar that is not a text begins with. */
@@ -117,7 +118,7 @@ const telling = new Set(scalarTags.flatMap(({ implicitFirstChars }) => implicitF
 
 interface Anchored {
   readonly tree: Tree
-  /** How many values it stands for. */
+  /** How many values it stands for, where a long text is several. */
   weight: number
   /** Whether it is still being read. */
   open: boolean
@@ -137,7 +138,7 @@ function compose(text: string, events: readonly Event[]) {
   const frames: Frame[] = []
   let documents = 0
   let root: Tree | undefined
-  /** The end of the last scalar. */
+  /** The end of the last scalar or alias. */
   let passed = 0
   let aliased = 0
 
@@ -172,8 +173,7 @@ function compose(text: string, events: readonly Event[]) {
       const { name, at: keyAt } = frame.key
       frame.key = undefined
       if (name === undefined) return
-      // A value that is left out would stand behind the colon.
-      frame.tree.entries.push({ key: name, keyAt, at: at ?? text.indexOf(':', passed) + 1, tree })
+      frame.tree.entries.push({ key: name, keyAt, at: at ?? endOfColon(text, passed) ?? keyAt, tree })
       frame.tree.value[name] = tree.value
     }
   }
@@ -188,8 +188,9 @@ function compose(text: string, events: readonly Event[]) {
     const at = startOf(text, event)
     if (event.valueEnd > passed) passed = event.valueEnd
     const tree: Scalar = { kind: 'scalar', at, event, value: readValue(event, at) }
-    if (event.anchorStart >= 0) anchor(event, { tree, weight: 1, open: false })
-    place(tree, at, 1)
+    const weight = weightOf(tree)
+    if (event.anchorStart >= 0) anchor(event, { tree, weight, open: false })
+    place(tree, at, weight)
   }
 
   function readValue(event: ScalarEvent, at: number | undefined): unknown {
@@ -232,6 +233,7 @@ function compose(text: string, events: readonly Event[]) {
   function readAlias({ anchorStart, anchorEnd }: AliasEvent): void {
     const name = text.slice(anchorStart, anchorEnd)
     const at = anchorStart - 1
+    passed = anchorEnd
     const target = anchors.get(name)
     if (target === undefined) report(at, `there is no anchor ${name} before this`)
     else if (target.open) report(at, `${name} holds itself`)
@@ -269,6 +271,17 @@ function compose(text: string, events: readonly Event[]) {
   for (const event of events) if (!read(event, events[++index])) break
   if (aliased > maxAliased) report(0, `aliases stand for more than ${maxAliased} values: write them out`)
   return { root, problems }
+}
+
+function weightOf({ value }: Scalar): number {
+  return typeof value === 'string' ? 1 + Math.floor(value.length / aliasedText) : 1
+}
+
+/** Where a value that is left out would stand: behind the colon of the key that ends at `at`, if it has one. */
+function endOfColon(text: string, at: number): number | undefined {
+  const colon = /["']?[ \t]*:/y
+  colon.lastIndex = at
+  return colon.test(text) ? colon.lastIndex : undefined
 }
 
 function findKeyProblem(key: unknown, known: object): string | undefined {

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { dirname, resolve } from 'node:path'
 import { readSource } from '../core/config-source.ts'
+import { parseListenAddress } from '../core/listen-address.ts'
 
 export interface AdminRequest {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -57,27 +58,40 @@ const defaultSocket = './data/admin.sock'
 const idleMs = 600_000
 
 /**
- * The path of the admin socket that a configuration names. Only that part of the text is read, without the schema: an
- * operator must reach a gateway that runs, whatever is wrong with the document on disk by now, and soon.
+ * The path of the admin socket that a configuration names, without the schema, and from that part alone where the whole is
+ * no YAML: an operator must reach a gateway that runs, whatever is wrong with the document on disk by now.
  *
  * @throws {AdminSocketError}
  */
 export async function readAdminSocketPath(configFile: string): Promise<string> {
-  const text = await readText(configFile)
-  const part = adminPart.exec(text)?.[0]
-  const { content, problems } = readSource(part ?? text)
-  if (part !== undefined && problems[0])
-    throw new AdminSocketError(`${configFile}: admin can not be read: ${problems[0].message}`)
+  const { content, problem } = readAdminContent(await readText(configFile))
+  if (problem !== undefined) throw new AdminSocketError(`${configFile}: admin can not be read: ${problem}`)
   const { admin } = (content ?? {}) as { readonly admin?: { readonly listen?: unknown } | null }
-  const listen = admin?.listen ?? `unix:${defaultSocket}`
-  const path = typeof listen === 'string' ? /^unix:(.+)$/.exec(listen)?.[1] : undefined
+  const path = unixPathOf(admin?.listen ?? `unix:${defaultSocket}`)
   if (path === undefined)
     throw new AdminSocketError(`${configFile}: admin.listen names no unix socket: expected unix:PATH`)
   return resolve(dirname(resolve(configFile)), path)
 }
 
-/** The key with what stands below it: lines that are indented, empty, or comments. */
-const adminPart = /^admin:.*(?:\r?\n(?:[ \t#].*)?)*/m
+function unixPathOf(listen: unknown): string | undefined {
+  try {
+    const address = typeof listen === 'string' ? parseListenAddress(listen) : undefined
+    return address?.kind === 'unix' ? address.path : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function readAdminContent(text: string): { readonly content?: unknown; readonly problem?: string | undefined } {
+  const whole = readSource(text)
+  if (whole.problems.length === 0) return whole
+  const part = adminPart.exec(text)?.[0]
+  const read = readSource(part ?? text)
+  return read.problems.length === 0 ? read : { problem: read.problems[0]?.message }
+}
+
+/** In a broken document: the key at the start of a line, and what stands below it, which is indented, empty, or a comment. */
+const adminPart = /^\uFEFF?(?:admin|'admin'|"admin")[ \t]*:.*(?:\r?\n(?:[ \t#].*)?)*/m
 
 async function readText(configFile: string): Promise<string> {
   try {

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createFileReader } from '../../src/adapters/file-reader.node.ts'
@@ -44,6 +45,27 @@ test('reads a pipe, which has no size', async () => {
   await promisify(execFile)('mkfifo', [path])
   const [text] = await Promise.all([files.read(path), writeFile(path, 'from a pipe')])
   expect(text).toBe('from a pipe')
+})
+
+test('reads a pipe to its end, however it is written', async () => {
+  const path = join(folder, 'pipe')
+  await promisify(execFile)('mkfifo', [path])
+  const reading = files.read(path)
+  const pipe = await open(path, 'w')
+  for (const part of ['a', 'b', 'c']) {
+    await pipe.write(part.repeat(50_000))
+    await setTimeout(20)
+  }
+  await pipe.close()
+  expect(await reading).toBe('a'.repeat(50_000) + 'b'.repeat(50_000) + 'c'.repeat(50_000))
+})
+
+test('refuses a pipe that gives more than it may', async () => {
+  const path = join(folder, 'pipe')
+  await promisify(execFile)('mkfifo', [path])
+  const writing = writeFile(path, 'x'.repeat(maxBytes + 1)).catch(() => {})
+  await expect(files.read(path)).rejects.toThrow(`it has more than ${maxBytes} bytes`)
+  await writing
 })
 
 test('a thousand at once take the room of what they hold, and not of what they may hold', async () => {

@@ -81,3 +81,8 @@ test.each([
 ])('reads %j', (path, value) => {
   expect(readPath({ a: 'x', b: { c: 'y' }, list: ['z'] }, path)).toBe(value)
 })
+
+test('hundreds of thousands of entries are found at once', () => {
+  const entries = Array.from({ length: 200_000 }, (_, value) => ({ keys: [], value }))
+  expect(createConditionIndex(entries)({}).candidates).toHaveLength(200_000)
+})

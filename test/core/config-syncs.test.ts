@@ -144,6 +144,11 @@ describe('what is wrong with a destination is said where it stands', () => {
     ])
   })
 
+  test.each(['a b', 'é', '', 'a/b', '..'])('the name %j is none', (name) => {
+    const text = `${base}syncs: { ${JSON.stringify(name)}: { paths: [a], destinations: [aws] } }`
+    expect(problemsOf(text)).toEqual([expect.stringMatching(/^syncs\..*: expected a name of letters, digits, dot/)])
+  })
+
   test('what is broken in itself is told once', () => {
     const broken = `${base.replace('role_arn:', 'role:')}syncs: { s: { paths: [a], destinations: [aws] } }`
     expect(problemsOf(broken).filter((problem) => !problem.startsWith('targets.aws'))).toEqual([])

@@ -687,6 +687,34 @@ limits: { refusals: -1 }`
     ])
   })
 
+  test('tens of thousands of them', () => {
+    const keys = Array.from({ length: 30_000 }, (_, index) => `key-${index}: 1`)
+    const problems = problemsOf([base, ...keys].join('\n'))
+    expect(problems).toHaveLength(30_000)
+    expect(problems.at(-1)).toMatch(/^30010:1 key-29999: unknown key/)
+  })
+
+  test('names that thousands of rules and policies have wrong, where there are thousands of others', () => {
+    const names = Array.from({ length: 5000 }, (_, index) => `authenticator-${index}`)
+    const text = `authenticators: { ${names.map((name) => `${name}: { type: join_token }`).join(', ')} }
+identities: [${names.map((name) => `{ spiffe_id: /${name}, from: ${name}-x }`).join(', ')}]
+policies: [${names.map((name) => `{ permit: exchange, to: ${name} }`).join(', ')}]`
+    const problems = problemsOf([...lines.slice(0, 5), text].join('\n'))
+    expect(problems).toHaveLength(10_000)
+    expect(problems[0]).toMatch(
+      /there is no authenticator authenticator-0-x: the authenticators are authenticator-0, .*-19 and 4980 more$/,
+    )
+  })
+
+  test.each([
+    ['policies', "policies: [{ permit: exchange, to: [TIMES'x', 'x'] }]", /policies\[0\]\.to: there is no target x/],
+    ['values', 'authorities: { jwt: { rs256_audiences: [TIMES1, 1] } }', /^1:1 : more is wrong here than can be told/],
+    ['rules', 'identities: [{ from: cluster, spiffe_id: /a, audiences: [TIMES1, 1] }]', /^1:1 : more is wrong here/],
+  ])('hundreds of thousands of them, of %s', (_, line, first) => {
+    const [list = '', item] = /TIMES(\S+),/.exec(line) ?? []
+    expect(problemsOf(withLine(line.replace(list, `${item}, `.repeat(200_000))))[0]).toMatch(first)
+  })
+
   test('the error counts them', () => {
     expect(() => parseConfiguration(withLine('limits: { a: 1, b: 2 }'))).toThrow('the configuration has 2 errors')
     expect(() => parseConfiguration(withLine('limits: { a: 1 }'))).toThrow('the configuration has 1 error')

@@ -104,4 +104,11 @@ describe('what is wrong, and where', () => {
       '0 aliases stand for more than 100000 values: write them out',
     ])
   })
+  test('a long text counts for as many values as it is long', () => {
+    const text = `a: &a ${'x'.repeat(25_600)}`
+    expect(problemsOf(`${text}\nb: [${'*a, '.repeat(980)}*a]`)).toEqual([])
+    expect(problemsOf(`${text}\nb: [${'*a, '.repeat(1000)}*a]`)).toEqual([
+      '0 aliases stand for more than 100000 values: write them out',
+    ])
+  })
 })
