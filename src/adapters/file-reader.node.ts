@@ -28,15 +28,9 @@ export function createFileReader(maxBytes = 256 * 1024): FileReader {
         if (bytesRead === 0) break
         length += bytesRead
         if (length > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`)
-        if (length === bytes.length) bytes = withRoom(bytes, Math.min(length * 2, maxBytes + 1))
+        if (length === bytes.length) bytes = new Uint8Array(bytes.buffer.transfer(Math.min(length * 2, maxBytes + 1)))
       }
       return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length))
     },
   }
-}
-
-function withRoom(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(length)
-  larger.set(bytes)
-  return larger
 }

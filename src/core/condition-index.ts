@@ -116,13 +116,23 @@ interface Group<T> {
 const maxCombinations = 64
 const maxParts = 4 // a table for each set of missing parts: 16 at most
 
-/** The function that looks up. The attributes it takes are those of the variable. */
+/**
+ * The function that looks up. The attributes it takes are those of the variable. The index is made when it is first asked: a
+ * check of the document needs none.
+ */
 export function createConditionIndex<T>(
   items: readonly { readonly keys: readonly ConditionKey[]; readonly value: T }[],
 ): (attributes: Attributes) => Found<T> {
+  let groups: readonly Group<T>[] | undefined
+  return (attributes) => {
+    groups ??= createGroups(items)
+    return find(groups, attributes)
+  }
+}
+
+function createGroups<T>(items: readonly { readonly keys: readonly ConditionKey[]; readonly value: T }[]) {
   const entries = items.map(({ keys, value }, order): Entry<T> => ({ order, value, keys: chooseKeys(keys) }))
-  const groups = [...Map.groupBy(entries, signatureOf).values()].map(createGroup)
-  return (attributes) => find(groups, attributes)
+  return [...Map.groupBy(entries, signatureOf).values()].map(createGroup)
 }
 
 /** The most telling keys: none that would need more than a handful of combinations, in one order for all entries. */

@@ -150,17 +150,12 @@ function createRuleSet(rules: readonly CompiledRule[], context: RuleContext): Ru
     reservedAudiences: new Set(context.reservedAudiences),
     reservedDnsNames: new Set(context.reservedDnsNames.map((name) => name.toLowerCase())),
     byDigest: new Map(rules.map((rule) => [rule.digest, rule])),
-    find: new Map([...byAuthenticator].map(([name, group]) => [name, createFinder(group)])),
+    find: new Map([...byAuthenticator].map(([name, group]) => [name, indexRules(group)])),
   }
 }
 
-/** The index is made for the first proof: a check of the document needs none. */
-function createFinder(rules: readonly CompiledRule[]) {
-  let find: ReturnType<typeof createConditionIndex<CompiledRule>> | undefined
-  return (proof: Attributes) => {
-    find ??= createConditionIndex(rules.map((value) => ({ keys: conditionsOf(value.when?.tree, 'proof').keys, value })))
-    return find(proof)
-  }
+function indexRules(rules: readonly CompiledRule[]) {
+  return createConditionIndex(rules.map((value) => ({ keys: conditionsOf(value.when?.tree, 'proof').keys, value })))
 }
 
 interface RuleCompilation extends RuleContext {

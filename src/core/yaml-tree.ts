@@ -81,9 +81,20 @@ export function parseYaml(text: string): YamlText {
     return problems.length === 0 && root ? { root, problems } : { problems }
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error
-    const at = error.mark?.position ?? 0
-    return { problems: [{ at, message: describeSyntaxError(error.reason, text, at) }] }
+    return { problems: [findSyntaxProblem(error.reason, text, error.mark?.position ?? 0)] }
   }
+}
+
+/** What is found where the next key begins, or at the end, and stands in the line before. */
+const unfinishedKey = /^(?:can not read a block mapping entry|expected ':' after a mapping key)/
+
+function findSyntaxProblem(reason: string, text: string, at: number): TextProblem {
+  if (!unfinishedKey.test(reason)) return { at, message: describeSyntaxError(reason, text, at) }
+  const end = reason.startsWith('expected') ? at : text.lastIndexOf('\n', at - 1)
+  const lines = text.slice(0, Math.max(0, end)).split('\n')
+  const last = lines.findLastIndex((line) => /^\s*[^\s#]/.test(line))
+  const start = lines.slice(0, last).reduce((sum, line) => sum + line.length + 1, 0) + (lines[last] ?? '').search(/\S/)
+  return { at: Math.max(0, start), message: 'this line is no `key: value`: a colon is missing, or the space behind it' }
 }
 
 function describeSyntaxError(reason: string, text: string, at: number): string {
@@ -96,10 +107,17 @@ function describeSyntaxError(reason: string, text: string, at: number): string {
     return text.slice(0, at).endsWith('$')
       ? 'within { } or [ ] a text that holds ${ stands in quotes'
       : 'within { } or [ ] a comma is missing before this'
+  if (reason.startsWith('bad indentation') && /["'][ \t]*$/.test(text.slice(Math.max(0, at - 20), at)))
+    return 'the quoted text ended before this: within it, \' is written twice, and " as \\"'
   if (reason.startsWith('bad indentation'))
     return isIndentation(text, at)
       ? 'this is indented unlike what stands above it'
       : 'a value can not go on here: what begins with one of - ? @ ` % or holds a colon and a space stands in quotes'
+  if (reason.startsWith('end of the stream or'))
+    return 'the document ended above this: is a colon missing there, or the space behind it?'
+  if (reason.startsWith('name of an alias')) return "a * that means everything stands in quotes: '*'"
+  if (reason.startsWith('unknown escape')) return 'within " a backslash begins an escape: write two, or quote with \''
+  if (reason.startsWith('expected the node content')) return 'a value is missing before this'
   if (reason.startsWith('deficient indentation')) return 'this is indented too little, or a quote above is not closed'
   return reason
 }

@@ -92,6 +92,19 @@ describe('what is wrong, and where', () => {
     ["a: 'b\nc: d", ['6 this is indented too little, or a quote above is not closed']],
     ["a: 'b", ["5 the text ends here, and a closing ' is missing"]],
     ['a: [1', ['5 the text ends here, and a closing } or ] is missing']],
+    ['a: 1\nissuer https://x\nb: 2', ['5 this line is no `key: value`: a colon is missing, or the space behind it']],
+    [
+      'a: 1\n  # c\n\nb:2\n# d\n\nc: 3',
+      ['12 this line is no `key: value`: a colon is missing, or the space behind it'],
+    ],
+    ['a:\n  issuer', []],
+    ['a: 1\nissuer\n\n', ['5 this line is no `key: value`: a colon is missing, or the space behind it']],
+    ['a:1\nb: 2', ['5 the document ended above this: is a colon missing there, or the space behind it?']],
+    ['a: "x"\n  b: y', ['9 this is indented unlike what stands above it']],
+    ['permit: *', ["9 a * that means everything stands in quotes: '*'"]],
+    ["a: 'it's'", ['7 the quoted text ended before this: within it, \' is written twice, and " as \\"']],
+    ['a: "\\q"', ['5 within " a backslash begins an escape: write two, or quote with \'']],
+    ['a: [b, , c]', ['7 a value is missing before this']],
     ['a: [1 {}]', ['6 within { } or [ ] a comma is missing before this']],
   ])('%j', (text, problems) => {
     expect(problemsOf(text)).toEqual(problems)
