@@ -133,6 +133,24 @@ test('random histories end as the model says, and nothing that is not ours is to
     {
       numRuns: 150,
       examples: [
+        // A process that dies at one request while it stands still at another.
+        [
+          { conflict: 'refuse', granularity: 'key', hasRevisions: false },
+          [
+            { kind: 'set', path: 'a', value: 0 },
+            { kind: 'set', path: 'e', value: 1 },
+            {
+              kind: 'run',
+              failures: [
+                { at: 3, phase: 'before', fault: 'crash' },
+                { at: 4, phase: 'before', fault: 'freeze' },
+              ],
+              allowDeletions: false,
+              storeFailsAt: 0,
+              sourceFailsAt: 0,
+            },
+          ],
+        ],
         // A path whose name another has keeps what else it had, though its source has that no more.
         [
           { conflict: 'refuse', granularity: 'key', hasRevisions: false },
@@ -183,11 +201,16 @@ async function runWithFailures(
   world.beforeAppend = failingAt(storeFailsAt, () => new Refusal('store_unavailable', 'the disk is full'))
   world.source.onRead = failingAt(sourceFailsAt, () => new SourceError('unreachable', 'no', { code: 'X' }))
   const died = Promise.withResolvers<void>()
+  const overtaking: Promise<void>[] = []
   world.clouds.azure.onRequest = async (_, phase) => {
     if (phase === 'before') count += 1
     const found = failures.find((each) => each.at === count && each.phase === phase)
     if (found === undefined) return
-    if (found.fault === 'freeze') return overtake(world, allowDeletions)
+    if (found.fault === 'freeze') {
+      const turn = overtake(world, allowDeletions)
+      overtaking.push(turn)
+      return turn
+    }
     if (found.fault !== 'crash') throw new DestinationError(found.fault, 'no', { code: 'X' })
     kill()
     died.resolve()
@@ -195,6 +218,8 @@ async function runWithFailures(
   }
   // A process that died answers nothing any more; what it left is found by the next.
   await Promise.race([run(syncs, allowDeletions), died.promise])
+  // One that stood still beside the request at which it died was overtaken all the same: that turn ends first.
+  await Promise.all(overtaking)
   world.clouds.azure.onRequest = () => undefined
   world.beforeAppend = () => undefined
   world.source.onRead = () => undefined
